@@ -1,0 +1,96 @@
+//! The seam between the model and this machine: what makes modelled ports really carry packets and modelled
+//! volumes really hold bytes.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use ipnet::IpNet;
+
+/// What went wrong on the machine, one line.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct DataPathError(pub String);
+
+/// Result of a data path operation.
+pub type Result<T> = std::result::Result<T, DataPathError>;
+
+/// A network as its data path needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkView {
+    /// UUID; the bridge is `brq` and its first 11 characters.
+    pub id: String,
+    /// MTU in bytes.
+    pub mtu: u32,
+    /// Gateway addresses with prefix length, put on the bridge.
+    pub gateways: Vec<IpNet>,
+}
+
+/// A port as its data path needs it. The device is `tap` and the first 11 characters of the id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortView {
+    /// UUID.
+    pub id: String,
+    /// Its network.
+    pub network_id: String,
+    /// Hardware address, as text.
+    pub mac: String,
+    /// Its addresses; with allowed address pairs these are all it may use as source.
+    pub addresses: Vec<IpAddr>,
+    /// `bridge`: the driver puts the device into the bridge. `tap`: the data path does, as an agent would.
+    pub vif_type: String,
+    /// Administratively up.
+    pub admin_state_up: bool,
+    /// Off: everything passes.
+    pub port_security: bool,
+    /// What may come in and go out, remote groups already resolved to addresses.
+    pub rules: Vec<RuleView>,
+}
+
+/// One security group rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleView {
+    /// Towards the port (otherwise away from it).
+    pub ingress: bool,
+    /// IPv6 (otherwise IPv4).
+    pub ipv6: bool,
+    /// Protocol name or number; `None`: any.
+    pub protocol: Option<String>,
+    /// First and last port, or ICMP type and code.
+    pub ports: Option<(u16, u16)>,
+    /// Peers; `None`: any. An empty list matches nobody (a remote group without members).
+    pub peers: Option<Vec<IpNet>>,
+}
+
+/// Networks and ports on this machine.
+#[async_trait]
+pub trait NetworkDataPath: Send + Sync + std::fmt::Debug {
+    /// Makes the network's bridge match the view; repeated calls are fine.
+    async fn network_up(&self, network: &NetworkView) -> Result<()>;
+    /// Removes the network's bridge; an absent one is removed.
+    async fn network_down(&self, id: &str) -> Result<()>;
+    /// Makes filtering for the port match the view *before* returning, whether or not the device exists yet, so
+    /// that its first packet is already filtered.
+    async fn port_up(&self, port: &PortView) -> Result<()>;
+    /// Removes everything of the port but the device, which is its driver's.
+    async fn port_down(&self, id: &str) -> Result<()>;
+    /// Receives `(port id prefix of 11 characters, up)` whenever a `tap...` device appears with carrier or goes.
+    fn link_events(&self) -> tokio::sync::broadcast::Receiver<(String, bool)>;
+}
+
+/// Volumes on this machine.
+#[async_trait]
+pub trait VolumeDataPath: Send + Sync + std::fmt::Debug {
+    /// Makes the backing file, `size` GiB of holes. An existing one is an error.
+    async fn create(&self, id: &str, size: u64) -> Result<()>;
+    /// Copies the blocks of one volume or snapshot to a new one.
+    async fn clone_from(&self, id: &str, size: u64, source: &str) -> Result<()>;
+    /// Removes the backing file; an absent one is removed.
+    async fn delete(&self, id: &str) -> Result<()>;
+    /// Exposes it as a block device and returns its path; a repeated call returns the same.
+    async fn export(&self, id: &str, read_only: bool) -> Result<PathBuf>;
+    /// Takes the block device away; an absent one is away.
+    async fn unexport(&self, id: &str) -> Result<()>;
+    /// Grows the backing file, and the block device if exported.
+    async fn extend(&self, id: &str, size: u64) -> Result<()>;
+}

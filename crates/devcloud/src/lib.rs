@@ -1,0 +1,3 @@
+//! The embedded development cloud: Keystone, Neutron and Cinder over one in-memory model.
+
+pub mod datapath;

@@ -1,0 +1,1 @@
+//! Docker plugin protocols (NetworkDriver, IpamDriver, VolumeDriver) as traits, typed messages and servers.

@@ -1,0 +1,1 @@
+//! The volume service: volumes, attachments and mounts, over Cinder and this host's storage.

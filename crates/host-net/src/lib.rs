@@ -1,0 +1,1 @@
+//! Links, routes and namespaces of this host over netlink. No policy.

@@ -1,0 +1,1 @@
+//! Block devices, filesystems and mounts of this host. No policy.

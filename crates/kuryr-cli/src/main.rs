@@ -1,0 +1,3 @@
+//! The `kuryr` command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The network service: pools, networks, endpoints and their binding, over Neutron and host links.

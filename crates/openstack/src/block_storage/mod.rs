@@ -1,0 +1,5 @@
+//! Cinder (block storage API v3).
+
+mod model;
+
+pub use model::*;

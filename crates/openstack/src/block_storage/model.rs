@@ -1,0 +1,125 @@
+//! Cinder's resources, as far as this project reads or writes them.
+//!
+//! Source: the Block Storage API v3 reference; microversions are named where they matter.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// A volume (detail view).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volume {
+    /// UUID.
+    pub id: String,
+    /// Name, not unique; `null` becomes empty.
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub name: String,
+    /// Size in GiB.
+    pub size: u64,
+    /// `creating`, `available`, `reserved`, `attaching`, `in-use`, `detaching`, `deleting`, `error`, ...
+    pub status: String,
+    /// Keys and values of its owner.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+    /// Completed attachments only: a reserved volume shows none.
+    #[serde(default)]
+    pub attachments: Vec<VolumeAttachment>,
+    /// May be attached several times.
+    #[serde(default)]
+    pub multiattach: bool,
+    /// The volume's blocks are ciphertext to whoever attaches it.
+    #[serde(default)]
+    pub encrypted: bool,
+    /// Type by name.
+    #[serde(default)]
+    pub volume_type: Option<String>,
+    /// Availability zone.
+    #[serde(default)]
+    pub availability_zone: Option<String>,
+    /// Made from this snapshot.
+    #[serde(default)]
+    pub snapshot_id: Option<String>,
+    /// Made from this volume.
+    #[serde(default)]
+    pub source_volid: Option<String>,
+    /// `"true"` or `"false"`: has an image.
+    #[serde(default)]
+    pub bootable: String,
+    /// ISO 8601, UTC without zone.
+    #[serde(default)]
+    pub created_at: String,
+}
+
+/// An attachment as a volume's detail view shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeAttachment {
+    /// UUID of the attachment.
+    #[serde(default)]
+    pub attachment_id: String,
+    /// Server, for Nova's attachments.
+    #[serde(default)]
+    pub server_id: Option<String>,
+    /// Host; hidden from ordinary users since 2025.2.
+    #[serde(default)]
+    pub host_name: Option<String>,
+}
+
+fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Option::<String>::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// Body of `POST /v3/volumes`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct NewVolume {
+    /// Name.
+    pub name: String,
+    /// Size in GiB.
+    pub size: u64,
+    /// Keys and values.
+    pub metadata: BTreeMap<String, String>,
+    /// Free text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Type, by name or id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume_type: Option<String>,
+    /// Availability zone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub availability_zone: Option<String>,
+    /// Make it from this snapshot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot_id: Option<String>,
+    /// Make it from this volume.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_volid: Option<String>,
+}
+
+/// An attachment (`/v3/attachments`, microversion 3.27).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// UUID.
+    pub id: String,
+    /// Its volume.
+    #[serde(default)]
+    pub volume_id: String,
+    /// `reserved`, `attaching`, `attached`, ...
+    #[serde(default)]
+    pub status: String,
+    /// Server, for Nova's attachments.
+    #[serde(default)]
+    pub instance: Option<String>,
+    /// How to reach the blocks; flat: `driver_volume_type` stands beside the driver's own keys.
+    #[serde(default)]
+    pub connection_info: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Body of `POST /v3/attachments` without a server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NewAttachment {
+    /// The volume.
+    pub volume_uuid: String,
+    /// This host's connector properties (`host`, `ip`, `initiator`, ...), always with `host`.
+    pub connector: serde_json::Map<String, serde_json::Value>,
+    /// `rw` or `ro` (microversion 3.54).
+    pub mode: &'static str,
+}

@@ -1,0 +1,1 @@
+//! The behaviour suite: a real dockerd, the kuryr binary and a cloud.

@@ -1,3 +1,4 @@
 //! The embedded development cloud: Keystone, Neutron and Cinder over one in-memory model.
 
+pub mod caller;
 pub mod datapath;

@@ -1,1 +1,4 @@
 //! The only crate with unsafe code: ioctls, namespaces, inherited file descriptors.
+pub mod private;
+
+pub mod netns;

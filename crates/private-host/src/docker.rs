@@ -1,0 +1,154 @@
+//! A Docker engine inside a private host.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use crate::{Error, HostProcess, PrivateHost, Result, image};
+
+/// How to start the engine.
+#[derive(Debug, Clone, Default)]
+pub struct DockerOptions {
+    /// Keep containers running while the daemon is away.
+    pub live_restore: bool,
+}
+
+/// A running `dockerd` and the client to talk to it.
+#[derive(Debug)]
+pub struct Docker {
+    pid: u32,
+    socket: String,
+    cgroup: String,
+    args: Vec<String>,
+    log: PathBuf,
+    daemon: Option<HostProcess>,
+}
+
+impl Docker {
+    /// Starts an engine and waits until it answers. Its data lies in the host's directory, its plugins are those of
+    /// the host's own `/run/docker/plugins`.
+    ///
+    /// # Errors
+    /// When it does not answer within 60 s; the text names its log.
+    pub fn start(host: &PrivateHost, options: &DockerOptions) -> Result<Self> {
+        let socket = "unix:///run/docker.sock".to_owned();
+        let cgroup = format!("/kuryr-private-{}", host.pid());
+        let mut args: Vec<String> = [
+            "--host",
+            &socket,
+            "--data-root",
+            &host.dir().join("docker").to_string_lossy(),
+            "--pidfile",
+            "/run/dockerd.pid",
+            "--exec-opt",
+            "native.cgroupdriver=cgroupfs",
+            "--cgroup-parent",
+            &cgroup,
+            // The tour and the tests use Neutron networks only; the engine needs no bridge and no rules of its own.
+            "--bridge=none",
+            "--iptables=false",
+            "--ip6tables=false",
+            "--userland-proxy=false",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        if options.live_restore {
+            args.push("--live-restore".into());
+        }
+        let log = host.dir().join("dockerd.log");
+        let mut docker = Self { pid: host.pid(), socket, cgroup, args, log, daemon: None };
+        docker.launch(host)?;
+        Ok(docker)
+    }
+
+    /// Starts the daemon again after [`Docker::kill`].
+    ///
+    /// # Errors
+    /// As [`Docker::start`].
+    pub fn launch(&mut self, host: &PrivateHost) -> Result<()> {
+        let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
+        let mut daemon = host.spawn("dockerd", &args, &[], &self.log)?;
+        let end = Instant::now() + Duration::from_secs(60);
+        loop {
+            let answer = self.try_run(&["version", "--format", "{{.Server.Version}}"])?;
+            if answer.status.success() {
+                break;
+            }
+            if Instant::now() > end || !daemon.is_running() {
+                let reason = String::from_utf8_lossy(&answer.stderr).trim().to_owned();
+                return Err(Error::NotReady { program: "dockerd".into(), reason, log: self.log.clone() });
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        self.daemon = Some(daemon);
+        Ok(())
+    }
+
+    /// Ends the daemon as a crash would.
+    pub fn kill(&mut self) {
+        if let Some(daemon) = self.daemon.take() {
+            daemon.kill();
+        }
+    }
+
+    /// Ends the daemon in order.
+    pub fn stop(&mut self) {
+        if let Some(daemon) = self.daemon.take() {
+            daemon.stop(Duration::from_secs(30));
+        }
+    }
+
+    /// Where the daemon writes its log.
+    #[must_use]
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// A client command, ready for more arguments.
+    #[must_use]
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("nsenter");
+        command.arg("--target").arg(self.pid.to_string());
+        command.args(["--mount", "--net", "--pid", "--uts", "--ipc", "--", "docker", "--host", &self.socket]);
+        command.args(args);
+        command
+    }
+
+    /// Runs a client command and returns all of what came back.
+    ///
+    /// # Errors
+    /// When the client cannot be started.
+    pub fn try_run(&self, args: &[&str]) -> Result<Output> {
+        self.command(args).output().map_err(|e| Error::io("start", "nsenter", e))
+    }
+
+    /// Runs a client command that must succeed and returns what it printed, trimmed.
+    ///
+    /// # Errors
+    /// [`Error::Command`] with what it printed on standard error.
+    pub fn run(&self, args: &[&str]) -> Result<String> {
+        let output = self.try_run(args)?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        }
+        Err(Error::Command {
+            command: format!("docker {}", args.join(" ")),
+            output: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        })
+    }
+
+    /// Makes a small image from this machine's static busybox; no registry is needed.
+    ///
+    /// # Errors
+    /// When busybox is missing or the engine refuses the import.
+    pub fn import_busybox(&self, host: &PrivateHost, tag: &str) -> Result<()> {
+        image::import(self, host, tag)
+    }
+}
+
+impl Drop for Docker {
+    fn drop(&mut self) {
+        self.kill();
+        image::remove_cgroups(&self.cgroup);
+    }
+}

@@ -1,0 +1,27 @@
+//! What a host sees as its file system.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Where the host's programs come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Root {
+    /// This machine's own file system, with private `/proc`, `/sys` and `/run`.
+    Machine,
+    /// An unpacked Debian root, never written to: changes go to the host's directory.
+    Tree(PathBuf),
+}
+
+/// How to make a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Host name.
+    pub name: String,
+    /// A directory of its own, on a file system that can carry overlays (not itself an overlay).
+    pub dir: PathBuf,
+    /// Its file system.
+    pub root: Root,
+    /// Directories of this machine that appear inside at the same path.
+    pub share: Vec<PathBuf>,
+}

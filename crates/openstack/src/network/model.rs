@@ -18,6 +18,9 @@ pub struct Network {
     /// Name, not unique.
     #[serde(default)]
     pub name: String,
+    /// Free text.
+    #[serde(default)]
+    pub description: String,
     /// Owner.
     #[serde(default)]
     pub project_id: String,
@@ -40,6 +43,9 @@ pub struct Network {
 pub struct NewNetwork {
     /// Name.
     pub name: String,
+    /// Free text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
     /// Administratively up.
     pub admin_state_up: bool,
     /// Visible to all projects (admin only).
@@ -55,6 +61,9 @@ pub struct Subnet {
     /// Name, not unique.
     #[serde(default)]
     pub name: String,
+    /// Free text.
+    #[serde(default)]
+    pub description: String,
     /// Its network.
     pub network_id: String,
     /// 4 or 6.
@@ -107,6 +116,9 @@ pub struct AllocationPool {
 pub struct NewSubnet {
     /// Name.
     pub name: String,
+    /// Free text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
     /// Its network.
     pub network_id: String,
     /// 4 or 6.
@@ -138,6 +150,9 @@ pub struct SubnetPool {
     /// Name, not unique.
     #[serde(default)]
     pub name: String,
+    /// Free text.
+    #[serde(default)]
+    pub description: String,
     /// Ranges, merged by Neutron.
     #[serde(default)]
     pub prefixes: Vec<IpNet>,
@@ -174,6 +189,9 @@ fn number_or_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u
 pub struct NewSubnetPool {
     /// Name.
     pub name: String,
+    /// Free text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
     /// Ranges.
     pub prefixes: Vec<IpNet>,
     /// Length of an allocation that names none.

@@ -2,3 +2,5 @@
 pub mod private;
 
 pub mod netns;
+
+pub mod loop_device;

@@ -2,3 +2,4 @@
 
 pub mod caller;
 pub mod datapath;
+pub mod loop_volumes;

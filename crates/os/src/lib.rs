@@ -1,4 +1,6 @@
 //! The only crate with unsafe code: ioctls, namespaces, inherited file descriptors.
+pub mod block;
+pub mod listen_fds;
 pub mod private;
 
 pub mod netns;

@@ -1,0 +1,216 @@
+//! What a server accepts connections from.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener as StdTcpListener},
+    os::unix::net::UnixListener as StdUnixListener,
+    path::Path,
+    task::{Context, Poll, Waker},
+};
+
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio_rustls::TlsAcceptor;
+
+use super::{
+    tls::{self, TlsFiles},
+    unix::{self, SocketFile, UnixSocketOptions},
+};
+use crate::{Error, error::Result};
+
+/// Most connections taken out of a socket's queue when it is closed; as many as the queue of a socket holds.
+const MAX_QUEUED: usize = 4096;
+
+/// Who may speak to a plugin without TLS by way of TCP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PlainTcp {
+    /// Processes of this host.
+    #[default]
+    LoopbackOnly,
+    /// Anybody who reaches the address: they own the host.
+    Anybody,
+}
+
+/// A socket that is open and waits for [`super::serve`]; connections queue until then.
+pub struct Listener {
+    socket: Socket,
+    label: String,
+    /// The service manager keeps the socket open, so its queue is for the next process.
+    inherited: bool,
+}
+
+enum Socket {
+    Unix(StdUnixListener, Option<SocketFile>),
+    Tcp(StdTcpListener, Option<TlsAcceptor>),
+}
+
+impl Listener {
+    /// Opens a unix socket at `path`, in place of a file that a dead process left.
+    ///
+    /// The file appears with its final mode and group, and goes when the listener goes.
+    ///
+    /// # Errors
+    /// Something else at `path`, a process that listens there, or what the system refuses.
+    pub fn unix(path: impl AsRef<Path>, options: &UnixSocketOptions) -> Result<Self> {
+        let path = path.as_ref();
+        let (listener, file) = unix::listen(path, options)?;
+        Ok(Self {
+            socket: Socket::Unix(listener, Some(file)),
+            label: format!("unix://{}", path.display()),
+            inherited: false,
+        })
+    }
+
+    /// Opens a TCP socket without TLS.
+    ///
+    /// # Errors
+    /// An address others can reach, unless `plain` allows it; what the system refuses.
+    pub fn tcp(address: SocketAddr, plain: PlainTcp) -> Result<Self> {
+        check_plain(address, plain)?;
+        Ok(Self { socket: Socket::Tcp(bind(address)?, None), label: format!("tcp://{address}"), inherited: false })
+    }
+
+    /// Opens a TCP socket with TLS 1.2 or later.
+    ///
+    /// # Errors
+    /// Unusable files; what the system refuses.
+    pub fn tls(address: SocketAddr, files: &TlsFiles) -> Result<Self> {
+        let acceptor = tls::acceptor(files)?;
+        Ok(Self {
+            socket: Socket::Tcp(bind(address)?, Some(acceptor)),
+            label: format!("https://{address}"),
+            inherited: false,
+        })
+    }
+
+    pub(super) fn inherited_unix(listener: StdUnixListener, name: &str) -> Self {
+        Self { socket: Socket::Unix(listener, None), label: format!("inherited socket {name}"), inherited: true }
+    }
+
+    pub(super) fn inherited_tcp(
+        listener: StdTcpListener,
+        name: &str,
+        plain: PlainTcp,
+        files: Option<&TlsFiles>,
+    ) -> Result<Self> {
+        let acceptor = match files {
+            Some(files) => Some(tls::acceptor(files)?),
+            None => {
+                let unusable =
+                    |error: io::Error| Error::Activation { name: name.to_owned(), reason: error.to_string() };
+                check_plain(listener.local_addr().map_err(unusable)?, plain)?;
+                None
+            }
+        };
+        let label = format!("inherited socket {name}");
+        Ok(Self { socket: Socket::Tcp(listener, acceptor), label, inherited: true })
+    }
+
+    /// The address of a TCP socket, with the port the system chose for port 0.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        match &self.socket {
+            Socket::Unix(..) => None,
+            Socket::Tcp(listener, _) => listener.local_addr().ok(),
+        }
+    }
+
+    pub(super) fn bind_to_runtime(self) -> Result<Bound> {
+        let Self { socket, label, inherited } = self;
+        let bind = || -> io::Result<BoundSocket> {
+            Ok(match socket {
+                Socket::Unix(listener, file) => {
+                    listener.set_nonblocking(true)?;
+                    BoundSocket::Unix(UnixListener::from_std(listener)?, file)
+                }
+                Socket::Tcp(listener, acceptor) => {
+                    listener.set_nonblocking(true)?;
+                    BoundSocket::Tcp(TcpListener::from_std(listener)?, acceptor)
+                }
+            })
+        };
+        match bind() {
+            Ok(socket) => Ok(Bound { socket, label, inherited }),
+            Err(source) => Err(Error::Serve { listener: label, source }),
+        }
+    }
+}
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Listener").field(&self.label).finish()
+    }
+}
+
+/// A listener in the hands of the runtime.
+pub(super) struct Bound {
+    socket: BoundSocket,
+    label: String,
+    inherited: bool,
+}
+
+enum BoundSocket {
+    Unix(UnixListener, Option<SocketFile>),
+    Tcp(TcpListener, Option<TlsAcceptor>),
+}
+
+/// A connection, the handshake still to be made.
+pub(super) enum Accepted {
+    Unix(UnixStream),
+    Tcp(TcpStream, Option<TlsAcceptor>),
+}
+
+impl Bound {
+    pub(super) fn label(&self) -> &str {
+        &self.label
+    }
+
+    pub(super) async fn accept(&mut self) -> io::Result<Accepted> {
+        std::future::poll_fn(|cx| self.poll_accept(cx)).await
+    }
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+        match &self.socket {
+            BoundSocket::Unix(listener, _) => {
+                listener.poll_accept(cx).map_ok(|(stream, _)| Accepted::Unix(stream))
+            }
+            BoundSocket::Tcp(listener, acceptor) => listener.poll_accept(cx).map_ok(|(stream, _)| {
+                // Answers are small and waited for.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "cannot turn off delays");
+                }
+                Accepted::Tcp(stream, acceptor.clone())
+            }),
+        }
+    }
+
+    /// Closes the socket and gives the connections in its queue, which closing would reset. Its file goes first, so
+    /// that no more come.
+    pub(super) fn close(mut self) -> Vec<Accepted> {
+        if let BoundSocket::Unix(_, file) = &mut self.socket {
+            *file = None;
+        }
+        let mut queued = Vec::new();
+        if !self.inherited {
+            let mut context = Context::from_waker(Waker::noop());
+            while queued.len() < MAX_QUEUED {
+                match self.poll_accept(&mut context) {
+                    Poll::Ready(Ok(peer)) => queued.push(peer),
+                    Poll::Ready(Err(_)) | Poll::Pending => break,
+                }
+            }
+        }
+        queued
+    }
+}
+
+fn bind(address: SocketAddr) -> Result<StdTcpListener> {
+    StdTcpListener::bind(address).map_err(|source| Error::Tcp { address, source })
+}
+
+fn check_plain(address: SocketAddr, plain: PlainTcp) -> Result<()> {
+    match plain {
+        PlainTcp::LoopbackOnly if !address.ip().to_canonical().is_loopback() => {
+            Err(Error::PlainTcpRefused { address })
+        }
+        PlainTcp::LoopbackOnly | PlainTcp::Anybody => Ok(()),
+    }
+}

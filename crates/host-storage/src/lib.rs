@@ -1,1 +1,35 @@
 //! Block devices, filesystems and mounts of this host. No policy.
+//!
+//! Three rules hold whoever calls:
+//! * a filesystem is made only with a [`BlankProof`], which only [`probe`] can give;
+//! * a device is used only after its identity was proven ([`local::resolve`]);
+//! * nothing is unmounted lazily or by force, and a directory is removed only when it is empty.
+//!
+//! All calls block; an asynchronous caller moves them to a blocking thread.
+
+mod device;
+mod error;
+mod filesystem;
+pub mod local;
+mod mkfs;
+mod mount;
+mod mountinfo;
+mod mountpoint;
+mod namespaces;
+mod probe;
+mod signature;
+mod sysfs;
+
+pub use device::{BlockDevice, DeviceNumber};
+pub use error::Error;
+pub use filesystem::{Filesystem, UnknownFilesystem};
+pub use mkfs::make_filesystem;
+pub use mount::{flush, is_open_elsewhere, mount, unmount, verify_mounted};
+pub use mountinfo::{Mount, own_mounts, parse};
+pub use mountpoint::{create_mountpoint, remove_mountpoint, share};
+pub use namespaces::{Usage, usage};
+pub use probe::{BlankProof, Probe, probe};
+pub use sysfs::{SysfsFacts, boot_id};
+
+/// Result of a storage operation.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,105 @@
+//! What can go wrong with devices, filesystems and mounts.
+
+use std::path::{Path, PathBuf};
+
+/// A storage failure; each variant names the device or directory.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A system call on a device or directory failed.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was attempted, as a verb.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: std::io::Error,
+    },
+    /// The path is no block device.
+    #[error("{path} is no block device; check the volume type's back end")]
+    NotABlockDevice {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The device is not the volume it is said to be.
+    #[error("{path} is not volume {volume}: {reason}; nothing was touched, detach the volume and try again")]
+    WrongDevice {
+        /// The device.
+        path: PathBuf,
+        /// The volume it should be.
+        volume: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// The connection information cannot be used on this host.
+    #[error("volume {volume}: cannot connect: {reason}")]
+    Connection {
+        /// The volume.
+        volume: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// Somebody else has the device or mount in use.
+    #[error("{path} is in use by another process or mount; stop what uses it, then try again")]
+    Busy {
+        /// Device or mountpoint.
+        path: PathBuf,
+    },
+    /// A program of a Debian package is missing.
+    #[error("cannot run {program}: not found; install the Debian package {package}")]
+    ToolMissing {
+        /// The program.
+        program: &'static str,
+        /// The package that has it.
+        package: &'static str,
+    },
+    /// A program failed.
+    #[error("{program} on {path} failed: {reason}")]
+    Tool {
+        /// The program.
+        program: &'static str,
+        /// The device.
+        path: PathBuf,
+        /// Its message, one line.
+        reason: String,
+    },
+    /// The mount is not what was asked for.
+    #[error("{path} does not show {device}: {reason}; unmount it and try again")]
+    NotMounted {
+        /// The mountpoint.
+        path: PathBuf,
+        /// The device that should be there.
+        device: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// A name that cannot be a directory of ours.
+    #[error(
+        "`{name}` cannot name a mountpoint: letters, digits, `_`, `.`, `-`, the first a letter or digit, at most 200"
+    )]
+    Name {
+        /// The offending name.
+        name: String,
+    },
+    /// A line of the kernel's mount table that is not understood.
+    #[error("cannot understand line {line} of {path}")]
+    MountTable {
+        /// Which file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(action: &'static str, path: &Path, source: impl Into<std::io::Error>) -> Self {
+        Self::Io { action, path: path.to_owned(), source: source.into() }
+    }
+
+    /// The failure is that somebody uses the device or mount.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Busy { .. })
+    }
+}

@@ -1,0 +1,98 @@
+//! Who shows a device, in any mount namespace of this host.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use crate::{BlockDevice, DeviceNumber, Error, Mount, Result, mountinfo, own_mounts};
+
+/// Where a device is mounted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// It is mounted on the given mountpoint in our own namespace.
+    pub mounted: bool,
+    /// It shows anywhere else: a container's bind mount, another namespace, another directory. One line each.
+    pub others: Vec<String>,
+}
+
+/// Looks through the mount tables of all processes for `device`.
+///
+/// Copies of our own mount which the kernel propagated to peer namespaces at the same place go away with it, and do
+/// not count as others.
+///
+/// # Errors
+/// [`Error::Io`] when the process table cannot be read: then nobody may conclude that the device is free.
+pub fn usage(device: &BlockDevice, mountpoint: &Path) -> Result<Usage> {
+    let own = own_mounts()?;
+    let tables = foreign_tables()?;
+    let mut numbers = BTreeSet::from([device.number()]);
+    for mount in own.iter().chain(tables.iter().flat_map(|t| t.mounts.iter())) {
+        // btrfs shows an anonymous number; its source still names the device.
+        if mount.kind == "btrfs" && names_device(&mount.source, device.number()) {
+            numbers.insert(mount.device);
+        }
+    }
+    let ours: Vec<_> = own.iter().filter(|m| numbers.contains(&m.device)).collect();
+    let our_mount = ours.iter().rev().find(|m| m.mountpoint == mountpoint);
+    let mut usage = Usage { mounted: our_mount.is_some(), others: Vec::new() };
+    for mount in &ours {
+        if our_mount.is_none_or(|m| m.id != mount.id) {
+            usage.others.push(format!("{} (mounted)", mount.mountpoint.display()));
+        }
+    }
+    for table in &tables {
+        for mount in table.mounts.iter().filter(|m| numbers.contains(&m.device)) {
+            if !our_mount.is_some_and(|m| is_propagated_copy(m, mount)) {
+                usage.others.push(format!("process {} at {}", table.pid, mount.mountpoint.display()));
+            }
+        }
+    }
+    Ok(usage)
+}
+
+fn is_propagated_copy(ours: &Mount, other: &Mount) -> bool {
+    ours.shared.is_some()
+        && (other.shared == ours.shared || other.master == ours.shared)
+        && other.mountpoint == ours.mountpoint
+        && other.root == ours.root
+}
+
+fn names_device(source: &Path, number: DeviceNumber) -> bool {
+    std::fs::metadata(source)
+        .is_ok_and(|m| m.file_type().is_block_device() && DeviceNumber::from_raw(m.rdev()) == number)
+}
+
+struct Table {
+    pid: u32,
+    mounts: Vec<Mount>,
+}
+
+/// The mount tables of all other namespaces, one per namespace and root directory: a process in a chroot sees only
+/// the part below it.
+fn foreign_tables() -> Result<Vec<Table>> {
+    let proc = Path::new("/proc");
+    let own = namespace_of(&proc.join("thread-self"));
+    let mut seen = BTreeSet::new();
+    let mut tables = Vec::new();
+    for entry in std::fs::read_dir(proc).map_err(|e| Error::io("list", proc, e))? {
+        let entry = entry.map_err(|e| Error::io("list", proc, e))?;
+        let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<u32>().ok()) else { continue };
+        let dir = entry.path();
+        // A process that ended meanwhile, or a zombie, shows nothing and holds nothing.
+        let Some(namespace) = namespace_of(&dir) else { continue };
+        if own.as_ref() == Some(&namespace) || !seen.insert(namespace) {
+            continue;
+        }
+        match mountinfo::read(&dir.join("mountinfo")) {
+            Ok(mounts) => tables.push(Table { pid, mounts }),
+            Err(Error::Io { source, .. }) if matches!(source.raw_os_error(), Some(2 | 3 | 22)) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(tables)
+}
+
+fn namespace_of(dir: &Path) -> Option<(PathBuf, PathBuf)> {
+    let namespace = std::fs::read_link(dir.join("ns/mnt")).ok()?;
+    Some((namespace, std::fs::read_link(dir.join("root")).ok()?))
+}

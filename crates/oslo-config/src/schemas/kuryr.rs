@@ -1,0 +1,130 @@
+//! kuryr.conf.
+
+use super::keystoneauth as auth;
+use super::logging::LOGGING;
+use crate::schema::{Choice, Kind, Opt, Schema, renamed};
+
+/// The options of kuryr.conf.
+pub fn kuryr() -> Schema {
+    Schema::new("kuryr")
+        .group("DEFAULT", "", &[DEFAULT, super::OWN, LOGGING])
+        .group(
+            "neutron",
+            "Neutron, and how to authenticate for it.",
+            &[NEUTRON, auth::SECTION, auth::PLUGIN, auth::ENDPOINT, auth::SESSION],
+        )
+        .group("binding", "How a container is connected to its port.", &[BINDING])
+}
+
+const SCOPES: &[Choice] = &[Choice::new("local"), Choice::new("global")];
+
+const PORT_DRIVERS: &[Choice] = &[
+    Choice::or("veth", &["kuryr_libnetwork.port_driver.drivers.veth"]),
+    Choice::or("nested", &["kuryr_libnetwork.port_driver.drivers.nested"]),
+    Choice::or("vlan", &["kuryr_libnetwork.port_driver.drivers.vlan"]),
+    Choice::or("sriov", &["kuryr_libnetwork.port_driver.drivers.sriov"]),
+];
+
+const BINDING_DRIVERS: &[Choice] = &[
+    Choice::or("veth", &["kuryr.lib.binding.drivers.veth", "kuryr_libnetwork.port_driver.drivers.veth"]),
+    Choice::or("vlan", &["kuryr.lib.binding.drivers.vlan", "kuryr_libnetwork.port_driver.drivers.vlan"]),
+    Choice::or("macvlan", &["kuryr.lib.binding.drivers.macvlan"]),
+    Choice::or("ipvlan", &["kuryr.lib.binding.drivers.ipvlan"]),
+    Choice::or("hw_veb", &["kuryr.lib.binding.drivers.hw_veb", "kuryr_libnetwork.port_driver.drivers.sriov"]),
+];
+
+const DEFAULT: &[Opt] = &[
+    Opt::new(
+        "kuryr_uri",
+        Kind::Url(&["http", "https"]),
+        "Host and port to listen on; enable_ssl decides about TLS.",
+    )
+    .default("http://127.0.0.1:23750")
+    .default_env("OS_KURYR_URI"),
+    Opt::new(
+        "capability_scope",
+        Kind::Choice(SCOPES),
+        "Scope of networks that Docker is told: local, or global for Swarm.",
+    )
+    .default("local")
+    .default_env("CAPABILITY_SCOPE"),
+    Opt::new("local_default_address_space", Kind::Word, "Name of the address space of local networks.")
+        .default("no_address_space"),
+    Opt::new("global_default_address_space", Kind::Word, "Name of the address space of global networks.")
+        .default("no_address_space"),
+    Opt::new(
+        "default_port_driver",
+        Kind::Choice(PORT_DRIVERS),
+        "How ports are handled in Neutron. Without it the choice follows from [binding] default_driver.",
+    )
+    .deprecated(&[renamed("port_driver")]),
+    Opt::new(
+        "enabled_port_drivers",
+        Kind::ListOf(PORT_DRIVERS),
+        "Port drivers that may be used. Without it the one that is needed.",
+    ),
+    Opt::new(
+        "process_external_connectivity",
+        Kind::Boolean,
+        "Open exposed ports in a security group of the endpoint.",
+    )
+    .default("true"),
+    Opt::new("enable_ssl", Kind::Boolean, "Serve Docker over TLS.").default("false"),
+    Opt::new("ssl_cert_file", Kind::Path, "PEM file of the server certificate.")
+        .default("/var/lib/kuryr/certs/cert.pem"),
+    Opt::new("ssl_key_file", Kind::Path, "PEM file of the server certificate's key.")
+        .default("/var/lib/kuryr/certs/key.pem"),
+    Opt::new(
+        "ssl_ca_file",
+        Kind::Path,
+        "PEM file of the authorities that sign client certificates. With it clients must present one.",
+    ),
+    Opt::new("bindir", Kind::Path, "Directory of helper scripts, one per vif type.")
+        .default("/usr/libexec/kuryr"),
+    Opt::new("subnetpool_name_prefix", Kind::Text, "Start of the names of subnet pools that are created.")
+        .default("kuryrPool"),
+    Opt::new("pybasedir", Kind::Text, "Accepted without effect.").ignored("nothing is read from there"),
+    Opt::new("deployment_type", Kind::Text, "Accepted without effect.")
+        .ignored("[binding] default_driver decides how containers are connected"),
+];
+
+const NEUTRON: &[Opt] = &[
+    Opt::new("enable_dhcp", Kind::Boolean, "Whether subnets that are created have DHCP.").default("true"),
+    Opt::new("default_subnetpool_v4", Kind::Text, "Name of the IPv4 subnet pool to take subnets from.")
+        .default("kuryr"),
+    Opt::new("default_subnetpool_v6", Kind::Text, "Name of the IPv6 subnet pool to take subnets from.")
+        .default("kuryr6"),
+    Opt::new(
+        "vif_plugging_is_fatal",
+        Kind::Boolean,
+        "Whether a port that does not become active is an error.",
+    )
+    .default("false"),
+    Opt::new(
+        "vif_plugging_timeout",
+        Kind::Integer { min: Some(0), max: None },
+        "Seconds to wait for a port to become active; 0 means no limit.",
+    )
+    .default("0"),
+];
+
+const BINDING: &[Opt] = &[
+    Opt::new("veth_dst_prefix", Kind::Word, "Start of the interface names inside containers.").default("eth"),
+    Opt::new(
+        "default_driver",
+        Kind::Choice(BINDING_DRIVERS),
+        "How containers are connected: veth on bare metal; vlan, macvlan or ipvlan inside a VM; hw_veb for SR-IOV.",
+    )
+    .default("kuryr.lib.binding.drivers.veth")
+    .deprecated(&[renamed("driver")]),
+    Opt::new(
+        "enabled_drivers",
+        Kind::ListOf(BINDING_DRIVERS),
+        "Binding drivers that may be used. Without it the default driver.",
+    ),
+    Opt::new(
+        "link_iface",
+        Kind::Interface,
+        "Interface of the VM that carries its containers' traffic (vlan, macvlan, ipvlan).",
+    ),
+];

@@ -1,1 +1,22 @@
-//! Links, routes and namespaces of this host over netlink. No policy.
+//! Links, addresses and routes of one network namespace over netlink. No policy.
+//!
+//! Every call may be repeated: what is wanted and already there is success, so is what is unwanted and already
+//! gone. What stands in the way but is not what was asked for is an error that names it; it is never reused and
+//! never deleted.
+
+mod address;
+mod bridge;
+mod error;
+mod events;
+mod link;
+mod name;
+mod route;
+mod socket;
+mod veth;
+
+pub use error::{Error, Result};
+pub use events::{LinkEvent, LinkEvents};
+pub use link::LinkInfo;
+pub use route::OnlinkRoute;
+pub use socket::Links;
+pub use veth::VethSpec;

@@ -1,3 +1,94 @@
-//! Developer tasks.
+//! Developer tasks: `cargo xtask demo | test | lint | bench`.
 
-fn main() {}
+mod debian;
+mod engine;
+mod exec;
+mod lint;
+mod test;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::exec::Cargo;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Demo, tests and checks; each installs what it needs and says so first"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Containers on Neutron networks and Cinder volumes, on the embedded development cloud.
+    Demo {
+        /// Passed on to `kuryr demo`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Every test; the behaviour suite runs against each Docker generation that can be had.
+    Test(test::Test),
+    /// Formatting, clippy with warnings denied, documentation, dependency policy.
+    Lint,
+    /// Counts and measurements, printed as a table or, with `--json`, as one object.
+    Bench {
+        /// What to measure.
+        #[arg(value_enum)]
+        what: Bench,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Bench {
+    /// Calls to the cloud for each Docker operation; memory and start of the plugin.
+    Calls,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            exec::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
+    match task {
+        Task::Demo { arguments } => {
+            debian::install(debian::HOST)?;
+            Cargo::new("build").args(["--release", "--locked", "--bin", "kuryr"]).run()?;
+            exec::Program::new(exec::target_dir().join("release/kuryr")).arg("demo").args(arguments).run()
+        }
+        Task::Test(test) => test.run(),
+        Task::Lint => lint::run(),
+        Task::Bench { what: Bench::Calls, json } => {
+            debian::install(debian::HOST)?;
+            Cargo::new("build").args(["--release", "--locked", "--bin", "kuryr"]).run()?;
+            let kuryr = exec::target_dir().join("release/kuryr");
+            Cargo::new("run")
+                .args([
+                    "--quiet",
+                    "--release",
+                    "--locked",
+                    "--package",
+                    "behaviour",
+                    "--bin",
+                    "bench-calls",
+                    "--",
+                ])
+                .args(["--kuryr".to_owned(), kuryr.to_string_lossy().into_owned()])
+                .args(json.then_some("--json"))
+                .run()
+        }
+    }
+}

@@ -1,1 +1,14 @@
-//! Test support: private hosts in namespaces, a Docker driver, clients of the development cloud. Never in the product.
+//! Test support: a [`World`] is a private host with a real engine, a cloud and the `kuryr` binary, driven as a user
+//! would drive it and looked at from outside. Never part of the product.
+
+mod clean;
+mod cloud;
+mod netns;
+mod probe;
+mod world;
+
+pub use clean::Inventory;
+pub use cloud::{Call, Cloud, Fault};
+pub use netns::in_netns;
+pub use probe::{Inside, udp_reaches};
+pub use world::{World, WorldOptions};

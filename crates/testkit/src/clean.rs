@@ -1,0 +1,110 @@
+//! The rule every case ends with: nothing left behind, nothing missing.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use anyhow::{Result, bail};
+use serde_json::Value;
+
+use crate::World;
+use crate::world::wait_until;
+
+/// Attributes that move by themselves and say nothing about whether a thing was given back as found.
+const RESTLESS: [&str; 4] = ["revision_number", "updated_at", "status", "attached_at"];
+
+/// The cloud's objects by collection and id.
+pub type Inventory = BTreeMap<String, Value>;
+
+impl World {
+    /// What is in the cloud, comparable with a later look.
+    ///
+    /// # Errors
+    /// When the cloud does not answer.
+    pub fn inventory(&self) -> Result<Inventory> {
+        let state = self.cloud.state()?;
+        let mut found = Inventory::new();
+        for (collection, objects) in state.as_object().into_iter().flatten() {
+            let list: Vec<&Value> = match objects {
+                Value::Array(list) => list.iter().collect(),
+                Value::Object(map) => map.values().collect(),
+                _ => continue,
+            };
+            for object in list {
+                let Some(id) = object.get("id").and_then(Value::as_str) else { continue };
+                let mut object = object.clone();
+                if let Some(map) = object.as_object_mut() {
+                    map.retain(|key, _| !RESTLESS.contains(&key.as_str()));
+                }
+                found.insert(format!("{collection}/{id}"), object);
+            }
+        }
+        // Every project gets its default group at first use, by whoever comes first.
+        found.retain(|_, object| object.get("name").and_then(Value::as_str) != Some("default"));
+        found.retain(|key, _| !key.starts_with("security_group_rules/"));
+        Ok(found)
+    }
+
+    /// Fails unless the cloud is as in `before`, and engine, kernel and journal hold nothing of ours.
+    ///
+    /// # Errors
+    /// A list of what is left, missing or changed.
+    pub fn expect_clean(&self, before: &Inventory) -> Result<()> {
+        let mut problems = Vec::new();
+        let waited = wait_until("everything is given back", || {
+            problems = self.leftovers(before).unwrap_or_else(|e| vec![e.to_string()]);
+            problems.is_empty()
+        });
+        match waited {
+            Ok(()) => Ok(()),
+            Err(_) => bail!("left behind or changed:\n  {}", problems.join("\n  ")),
+        }
+    }
+
+    fn leftovers(&self, before: &Inventory) -> Result<Vec<String>> {
+        let mut problems = Vec::new();
+        let now = self.inventory()?;
+        for (key, object) in &now {
+            match before.get(key) {
+                None => problems.push(format!("left in the cloud: {key}: {object}")),
+                Some(old) if old != object => problems.push(format!("changed: {key}: {old} -> {object}")),
+                Some(_) => {}
+            }
+        }
+        problems.extend(before.keys().filter(|k| !now.contains_key(*k)).map(|k| format!("missing: {k}")));
+        for args in [
+            &["ps", "--all", "--quiet"][..],
+            &["network", "ls", "--quiet", "--filter", "type=custom"],
+            &["volume", "ls", "--quiet", "--filter", "driver=fuxi"],
+        ] {
+            let left = self.docker(args)?;
+            if !left.is_empty() {
+                problems.push(format!("docker {}: {left}", args.join(" ")));
+            }
+        }
+        let links = self.host().command("ip").args(["-brief", "link"]).output()?;
+        let links = String::from_utf8_lossy(&links.stdout).into_owned();
+        problems.extend(
+            links
+                .lines()
+                .filter(|l| l.starts_with("tap") || l.starts_with("t_c"))
+                .map(|l| format!("link: {l}")),
+        );
+        for dir in
+            fs::read_dir(self.state_dir()).into_iter().flatten().flatten().filter(|d| d.path().is_dir())
+        {
+            for entry in fs::read_dir(dir.path())?.flatten() {
+                problems.push(format!("journal: {}", entry.path().display()));
+            }
+        }
+        let mounts = fs::read_to_string(format!("/proc/{}/mountinfo", self.host().pid()))?;
+        let cloud = self.dir().join("cloud");
+        problems.extend(mounts.lines().filter(|l| l.contains("/dev/loop")).map(|l| format!("mount: {l}")));
+        for device in fs::read_dir("/sys/block")?.flatten() {
+            let backing = fs::read_to_string(device.path().join("loop/backing_file")).unwrap_or_default();
+            if backing.starts_with(&*cloud.to_string_lossy()) {
+                problems.push(format!("loop device: {} on {backing}", device.path().display()));
+            }
+        }
+        Ok(problems)
+    }
+}

@@ -1,0 +1,2 @@
+//! Counts calls.
+fn main() {}

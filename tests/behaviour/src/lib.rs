@@ -1,1 +1,0 @@
-//! The behaviour suite: a real dockerd, the kuryr binary and a cloud.

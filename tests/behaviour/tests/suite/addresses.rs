@@ -1,0 +1,211 @@
+//! Addresses that the user chooses, and ports that exist already.
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+use testkit::World;
+
+use crate::Case;
+use crate::networks::{create, list, remove, text};
+
+pub(crate) const CASES: &[Case] = &[
+    ("a_fixed_address_is_used", fixed),
+    ("the_address_of_a_running_container_is_refused_and_that_container_keeps_working", taken),
+    ("the_address_of_the_dhcp_port_is_refused", dhcp),
+    ("an_existing_unbound_port_is_reused_with_its_mac_and_given_back_as_found", unbound_port),
+    ("a_bound_port_is_refused_and_left_alone", bound_port),
+    ("a_port_that_somebody_uses_is_refused_and_left_alone", used_port),
+    ("a_mac_address_of_the_users_choice_is_on_the_port", chosen_mac),
+    ("an_address_is_free_again_after_its_container_stopped", freed),
+    ("parallel_containers_get_different_addresses", parallel),
+];
+
+fn fixed(world: &mut World) -> Result<()> {
+    create(world, "foo", "10.20.0.0/24", "10.20.0.1")?;
+    world.run("one", &["--network", "foo", "--ip", "10.20.0.55"])?;
+    ensure!(world.address("one", "foo")?.to_string() == "10.20.0.55");
+    ensure!(list(world, "ports", "fixed_ips=ip_address=10.20.0.55")?.len() == 1);
+    remove(world, &["one"], &["foo"])
+}
+
+fn taken(world: &mut World) -> Result<()> {
+    create(world, "foo", "10.20.0.0/24", "10.20.0.1")?;
+    world.run("one", &["--network", "foo", "--ip", "10.20.0.55"])?;
+    let before = list(world, "ports", "fixed_ips=ip_address=10.20.0.55")?;
+    let error = world.docker_fails(&[
+        "run",
+        "--network",
+        "foo",
+        "--ip",
+        "10.20.0.55",
+        "--name",
+        "two",
+        "busybox",
+        "true",
+    ])?;
+    ensure!(error.contains("10.20.0.55"), "{error}");
+    let after = list(world, "ports", "fixed_ips=ip_address=10.20.0.55")?;
+    ensure!(before == after, "the running container's port changed: {before:?} -> {after:?}");
+    world.docker(&["exec", "one", "ping", "-c", "1", "-w", "5", "10.20.0.1"])?;
+    remove(world, &["two", "one"], &["foo"])
+}
+
+fn dhcp(world: &mut World) -> Result<()> {
+    create(world, "foo", "10.20.0.0/24", "10.20.0.1")?;
+    let network = network_of(world, "10.20.0.0/24")?;
+    let ports = list(world, "ports", &format!("network_id={network}&device_owner=network:dhcp"))?;
+    let address = ports.first().map(address_of).unwrap_or_default();
+    ensure!(!address.is_empty(), "the cloud made no DHCP port: {ports:?}");
+    let error = world.docker_fails(&[
+        "run",
+        "--network",
+        "foo",
+        "--ip",
+        &address,
+        "--name",
+        "one",
+        "busybox",
+        "true",
+    ])?;
+    ensure!(error.contains(&address), "{error}");
+    ensure!(list(world, "ports", &format!("network_id={network}&device_owner=network:dhcp"))?.len() == 1);
+    remove(world, &["one"], &["foo"])
+}
+
+/// The network that carries a subnet.
+pub(crate) fn network_of(world: &World, cidr: &str) -> Result<String> {
+    let subnets = list(world, "subnets", &format!("cidr={cidr}"))?;
+    ensure!(subnets.len() == 1, "subnets {cidr}: {subnets:?}");
+    Ok(text(&subnets[0], "network_id").to_owned())
+}
+
+fn address_of(port: &Value) -> String {
+    text(&port["fixed_ips"][0], "ip_address").to_owned()
+}
+
+/// A port made by the tenant, before any container.
+pub(crate) fn make_port(world: &World, network: &str, address: &str, extra: Value) -> Result<Value> {
+    let mut port = json!({"network_id": network, "name": "mine", "fixed_ips": [{"ip_address": address}]});
+    if let (Some(port), Some(extra)) = (port.as_object_mut(), extra.as_object()) {
+        port.extend(extra.clone());
+    }
+    let answer =
+        world.cloud.api_as("admin", "POST", "/networking/v2.0/ports", Some(json!({"port": port})))?;
+    Ok(answer["port"].clone())
+}
+
+/// A port as it is now.
+pub(crate) fn show_port(world: &World, id: &str) -> Result<Value> {
+    let mut port =
+        world.cloud.api_as("admin", "GET", &format!("/networking/v2.0/ports/{id}"), None)?["port"].clone();
+    if let Some(map) = port.as_object_mut() {
+        for restless in ["revision_number", "updated_at", "status"] {
+            map.remove(restless);
+        }
+    }
+    Ok(port)
+}
+
+pub(crate) fn delete_port(world: &World, id: &str) -> Result<()> {
+    world.cloud.api_as("admin", "DELETE", &format!("/networking/v2.0/ports/{id}"), None).map(drop)
+}
+
+fn unbound_port(world: &mut World) -> Result<()> {
+    create(world, "foo", "10.20.0.0/24", "10.20.0.1")?;
+    let network = network_of(world, "10.20.0.0/24")?;
+    let port = make_port(world, &network, "10.20.0.99", json!({}))?;
+    let id = text(&port, "id").to_owned();
+    let before = show_port(world, &id)?;
+    world.run("one", &["--network", "foo", "--ip", "10.20.0.99"])?;
+    let during = list(world, "ports", "fixed_ips=ip_address=10.20.0.99")?;
+    ensure!(during.len() == 1 && text(&during[0], "id") == id, "another port was made: {during:?}");
+    ensure!(
+        during[0]["tags"].as_array().is_some_and(|t| t.iter().any(|t| t == "kuryr.port.existing")),
+        "{during:?}"
+    );
+    let link = world.docker(&["exec", "one", "ip", "link", "show", "eth0"])?;
+    ensure!(link.contains(text(&port, "mac_address")), "the port's MAC is not the container's: {link}");
+    world.docker(&["exec", "one", "ping", "-c", "1", "-w", "5", "10.20.0.1"])?;
+    world.remove("one")?;
+    let after = show_port(world, &id)?;
+    ensure!(before == after, "not given back as found:\n{before}\n{after}");
+    delete_port(world, &id)?;
+    remove(world, &[], &["foo"])
+}
+
+fn bound_port(world: &mut World) -> Result<()> {
+    refused_port(world, json!({"binding:host_id": "elsewhere"}))
+}
+
+fn used_port(world: &mut World) -> Result<()> {
+    refused_port(
+        world,
+        json!({"device_id": "0c9a3f0e-3b7b-4a3e-9a39-0b6f5f1f4b11", "device_owner": "compute:nova"}),
+    )
+}
+
+fn refused_port(world: &mut World, extra: Value) -> Result<()> {
+    create(world, "foo", "10.20.0.0/24", "10.20.0.1")?;
+    let network = network_of(world, "10.20.0.0/24")?;
+    let id = text(&make_port(world, &network, "10.20.0.99", extra)?, "id").to_owned();
+    let before = show_port(world, &id)?;
+    let error = world.docker_fails(&[
+        "run",
+        "--network",
+        "foo",
+        "--ip",
+        "10.20.0.99",
+        "--name",
+        "one",
+        "busybox",
+        "true",
+    ])?;
+    ensure!(error.contains(&id) && error.contains("10.20.0.99"), "{error}");
+    ensure!(before == show_port(world, &id)?, "the port was changed");
+    world.remove("one")?;
+    delete_port(world, &id)?;
+    remove(world, &[], &["foo"])
+}
+
+fn chosen_mac(world: &mut World) -> Result<()> {
+    create(world, "foo", "10.20.0.0/24", "10.20.0.1")?;
+    let mac = "02:0a:0b:0c:0d:0e";
+    world.run("one", &["--network", "foo", "--mac-address", mac])?;
+    let address = world.address("one", "foo")?;
+    let ports = list(world, "ports", &format!("fixed_ips=ip_address={address}"))?;
+    ensure!(ports.first().is_some_and(|p| text(p, "mac_address") == mac), "{ports:?}");
+    world.docker(&["exec", "one", "ping", "-c", "1", "-w", "5", "10.20.0.1"])?;
+    remove(world, &["one"], &["foo"])
+}
+
+fn freed(world: &mut World) -> Result<()> {
+    create(world, "foo", "10.20.0.0/24", "10.20.0.1")?;
+    for _ in 0..2 {
+        world.run("one", &["--network", "foo", "--ip", "10.20.0.55"])?;
+        world.remove("one")?;
+    }
+    remove(world, &[], &["foo"])
+}
+
+fn parallel(world: &mut World) -> Result<()> {
+    create(world, "foo", "10.20.0.0/24", "10.20.0.1")?;
+    let names: Vec<String> = (0..6).map(|n| format!("p{n}")).collect();
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = names
+            .iter()
+            .map(|n| {
+                let w = &*world;
+                scope.spawn(move || w.run(n, &["--network", "foo"]))
+            })
+            .collect();
+        runs.into_iter()
+            .try_for_each(|run| run.join().map_or_else(|_| anyhow::bail!("panic"), |r| r.map(drop)))
+    })?;
+    let mut addresses = Vec::new();
+    for name in &names {
+        addresses.push(world.address(name, "foo")?);
+    }
+    addresses.sort();
+    addresses.dedup();
+    ensure!(addresses.len() == names.len(), "{addresses:?}");
+    remove(world, &names.iter().map(String::as_str).collect::<Vec<_>>(), &["foo"])
+}

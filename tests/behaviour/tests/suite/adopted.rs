@@ -1,0 +1,114 @@
+//! Networks that existed before.
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+use testkit::World;
+
+use crate::Case;
+use crate::networks::{list, remove, text};
+
+pub(crate) const CASES: &[Case] = &[
+    ("a_network_reused_by_uuid_is_left_exactly_as_found", by_uuid),
+    ("a_network_reused_by_name_is_left_exactly_as_found", by_name),
+    ("a_reused_network_without_that_subnet_gets_one_that_goes_again", without_subnet),
+    ("a_reused_network_needs_no_subnet_when_the_ipam_option_names_it", ipam_option),
+    ("two_docker_networks_may_reuse_one_network", twice),
+    ("a_reused_network_keeps_the_tags_of_others", foreign_tags),
+];
+
+/// A tenant's network with a subnet; their ids.
+pub(crate) fn make_network(world: &World, name: &str, cidr: Option<&str>) -> Result<String> {
+    let post =
+        |path: &str, body: Value| world.cloud.api("POST", &format!("/networking/v2.0/{path}"), Some(body));
+    let network = post("networks", json!({"network": {"name": name}}))?;
+    let id = text(&network["network"], "id").to_owned();
+    if let Some(cidr) = cidr {
+        post(
+            "subnets",
+            json!({"subnet": {"name": "theirs", "network_id": id, "ip_version": 4, "cidr": cidr}}),
+        )?;
+    }
+    Ok(id)
+}
+
+pub(crate) fn delete_network(world: &World, id: &str) -> Result<()> {
+    world.cloud.api("DELETE", &format!("/networking/v2.0/networks/{id}"), None).map(drop)
+}
+
+fn tour(world: &World, id: &str, args: &[&str]) -> Result<()> {
+    let before = world.inventory()?;
+    let mut all = vec!["network", "create", "-d", "kuryr", "--ipam-driver", "kuryr"];
+    all.extend(args);
+    all.push("reused");
+    world.docker(&all)?;
+    world.run("one", &["--network", "reused"])?;
+    let address = world.address("one", "reused")?;
+    let ports = list(world, "ports", &format!("fixed_ips=ip_address={address}&network_id={id}"))?;
+    ensure!(ports.len() == 1, "the container's port is not on the network: {ports:?}");
+    world.docker(&["exec", "one", "ping", "-c", "1", "-w", "5", "10.30.0.1"])?;
+    world.remove("one")?;
+    world.docker(&["network", "rm", "reused"])?;
+    world.expect_clean(&before)
+}
+
+fn by_uuid(world: &mut World) -> Result<()> {
+    let id = make_network(world, "theirs", Some("10.30.0.0/24"))?;
+    let option = format!("neutron.net.uuid={id}");
+    tour(world, &id, &["--subnet", "10.30.0.0/24", "--gateway", "10.30.0.1", "-o", &option])?;
+    delete_network(world, &id)
+}
+
+fn by_name(world: &mut World) -> Result<()> {
+    let id = make_network(world, "theirs", Some("10.30.0.0/24"))?;
+    tour(world, &id, &["--subnet", "10.30.0.0/24", "-o", "neutron.net.name=theirs"])?;
+    delete_network(world, &id)
+}
+
+fn without_subnet(world: &mut World) -> Result<()> {
+    let id = make_network(world, "theirs", None)?;
+    let option = format!("neutron.net.uuid={id}");
+    tour(world, &id, &["--subnet", "10.30.0.0/24", "-o", &option])?;
+    delete_network(world, &id)
+}
+
+fn ipam_option(world: &mut World) -> Result<()> {
+    let id = make_network(world, "theirs", Some("10.30.0.0/24"))?;
+    let option = format!("neutron.net.uuid={id}");
+    tour(world, &id, &["--ipam-opt", &option, "-o", &option])?;
+    delete_network(world, &id)
+}
+
+fn twice(world: &mut World) -> Result<()> {
+    let id = make_network(world, "theirs", Some("10.30.0.0/24"))?;
+    let option = format!("neutron.net.uuid={id}");
+    for name in ["reused1", "reused2"] {
+        world.docker(&[
+            "network",
+            "create",
+            "-d",
+            "kuryr",
+            "--ipam-driver",
+            "kuryr",
+            "--subnet",
+            "10.30.0.0/24",
+            "-o",
+            &option,
+            name,
+        ])?;
+    }
+    world.run("one", &["--network", "reused1"])?;
+    remove(world, &[], &["reused2"])?;
+    world.docker(&["exec", "one", "ping", "-c", "1", "-w", "5", "10.30.0.1"])?;
+    world.run("two", &["--network", "reused1"])?;
+    remove(world, &["one", "two"], &["reused1"])?;
+    delete_network(world, &id)
+}
+
+fn foreign_tags(world: &mut World) -> Result<()> {
+    let id = make_network(world, "theirs", Some("10.30.0.0/24"))?;
+    let tags = format!("/networking/v2.0/networks/{id}/tags");
+    world.cloud.api("PUT", &tags, Some(json!({"tags": ["colour:green"]})))?;
+    let option = format!("neutron.net.uuid={id}");
+    tour(world, &id, &["--subnet", "10.30.0.0/24", "-o", &option])?;
+    delete_network(world, &id)
+}

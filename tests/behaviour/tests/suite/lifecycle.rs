@@ -1,0 +1,121 @@
+//! The plugin, the engine and the cloud come and go.
+
+use anyhow::{Result, ensure};
+use testkit::World;
+
+use crate::Case;
+use crate::networks::{create, remove};
+
+pub(crate) const CASES: &[Case] = &[
+    ("a_stopped_container_starts_again", restart),
+    ("a_container_joins_and_leaves_a_second_network", second_network),
+    ("containers_keep_working_while_the_plugin_is_restarted", plugin_restart),
+    ("a_crash_of_the_engine_leaves_nothing_behind", engine_crash),
+    ("known_networks_and_volumes_are_served_while_the_cloud_is_away", cloud_away),
+    ("a_second_plugin_process_on_the_same_state_is_refused", two_processes),
+    ("the_status_command_shows_networks_and_volumes", status),
+    ("an_idle_plugin_fits_its_budgets", budgets),
+];
+
+fn restart(world: &mut World) -> Result<()> {
+    create(world, "foo", "10.20.0.0/24", "10.20.0.1")?;
+    world.run("one", &["--network", "foo"])?;
+    world.docker(&["restart", "--time", "0", "one"])?;
+    world.docker(&["exec", "one", "ping", "-c", "1", "-w", "5", "10.20.0.1"])?;
+    remove(world, &["one"], &["foo"])
+}
+
+fn second_network(world: &mut World) -> Result<()> {
+    create(world, "foo", "10.20.0.0/24", "10.20.0.1")?;
+    create(world, "bar", "10.21.0.0/24", "10.21.0.1")?;
+    world.run("one", &["--network", "foo"])?;
+    world.docker(&["network", "connect", "bar", "one"])?;
+    world.docker(&["exec", "one", "ping", "-c", "1", "-w", "5", "10.21.0.1"])?;
+    world.docker(&["network", "disconnect", "bar", "one"])?;
+    world.docker(&["exec", "one", "ping", "-c", "1", "-w", "5", "10.20.0.1"])?;
+    remove(world, &["one"], &["foo", "bar"])
+}
+
+fn plugin_restart(world: &mut World) -> Result<()> {
+    create(world, "foo", "10.20.0.0/24", "10.20.0.1")?;
+    world.docker(&["volume", "create", "-d", "fuxi", "-o", "size=1", "my_vol"])?;
+    world.run("one", &["--network", "foo", "-v", "my_vol:/data"])?;
+    ensure!(world.stop_plugin(), "the plugin did not stop in order");
+    world.docker(&["exec", "one", "ping", "-c", "1", "-w", "5", "10.20.0.1"])?;
+    world.docker(&["exec", "one", "touch", "/data/file"])?;
+    world.start_plugin()?;
+    world.run("two", &["--network", "foo", "-v", "my_vol:/data"])?;
+    world.docker(&["exec", "two", "ls", "/data/file"])?;
+    remove(world, &["one", "two"], &["foo"])?;
+    world.docker(&["volume", "rm", "my_vol"]).map(drop)
+}
+
+fn engine_crash(world: &mut World) -> Result<()> {
+    create(world, "foo", "10.20.0.0/24", "10.20.0.1")?;
+    world.docker(&["volume", "create", "-d", "fuxi", "-o", "size=1", "my_vol"])?;
+    world.run("one", &["--network", "foo", "-v", "my_vol:/data", "--restart", "always"])?;
+    world.docker.kill();
+    let host = world.host().pid();
+    ensure!(std::path::Path::new(&format!("/proc/{host}")).exists());
+    world.relaunch_docker()?;
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while world.docker(&["exec", "one", "ping", "-c", "1", "-w", "5", "10.20.0.1"]).is_err() {
+        ensure!(std::time::Instant::now() < end, "the container did not come back");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    world.docker(&["exec", "one", "touch", "/data/file"])?;
+    remove(world, &["one"], &["foo"])?;
+    world.docker(&["volume", "rm", "my_vol"]).map(drop)
+}
+
+fn cloud_away(world: &mut World) -> Result<()> {
+    create(world, "foo", "10.20.0.0/24", "10.20.0.1")?;
+    world.docker(&["volume", "create", "-d", "fuxi", "-o", "size=1", "my_vol"])?;
+    world.stop_cloud();
+    let listed = world.docker(&["volume", "ls", "--quiet"]);
+    let shown = world.docker(&["volume", "inspect", "my_vol"]);
+    let network = world.docker(&["network", "inspect", "foo"]);
+    world.start_cloud()?;
+    ensure!(listed?.lines().any(|l| l == "my_vol"), "the volume vanished from the list");
+    shown?;
+    network?;
+    world.docker(&["volume", "rm", "my_vol"])?;
+    remove(world, &[], &["foo"])
+}
+
+fn two_processes(world: &mut World) -> Result<()> {
+    let (network, volume) = (world.dir().join("kuryr.conf"), world.dir().join("fuxi.conf"));
+    let output = world.kuryr(&[
+        "serve",
+        "--config-file",
+        &network.to_string_lossy(),
+        "--fuxi-config-file",
+        &volume.to_string_lossy(),
+    ])?;
+    ensure!(!output.status.success(), "two processes serve the same state");
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(error.contains("in use") || error.contains("already"), "{error}");
+    create(world, "foo", "10.20.0.0/24", "10.20.0.1")?;
+    remove(world, &[], &["foo"])
+}
+
+fn status(world: &mut World) -> Result<()> {
+    let id = create(world, "foo", "10.20.0.0/24", "10.20.0.1")?;
+    world.docker(&["volume", "create", "-d", "fuxi", "-o", "size=1", "my_vol"])?;
+    let config = world.dir().join("kuryr.conf");
+    let output = world.kuryr(&["status", "--config-file", &config.to_string_lossy()])?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(output.status.success() && text.contains(&id[..12]) && text.contains("my_vol"), "{output:?}");
+    world.docker(&["volume", "rm", "my_vol"])?;
+    remove(world, &[], &["foo"])
+}
+
+fn budgets(world: &mut World) -> Result<()> {
+    let pid = world.plugin_pid().unwrap_or_default();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let rss = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap_or_default().trim().to_owned();
+    let kib: u64 = rss.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(u64::MAX);
+    // The promise is 20 MiB for the release build; a debug build may take half as much again.
+    ensure!(kib < 30 * 1024, "{rss} resident");
+    Ok(())
+}

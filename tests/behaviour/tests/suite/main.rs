@@ -1,0 +1,90 @@
+//! The behaviour suite. Each case drives Docker's own client against a world of real parts and is followed by a look
+//! for anything left behind, missing or changed. See `CONTRIBUTING.md` for how to run one case.
+
+#![allow(clippy::indexing_slicing, reason = "a case may panic; that fails it")]
+
+mod addresses;
+mod adopted;
+mod bad_input;
+mod crashes;
+mod expose;
+mod lifecycle;
+mod networks;
+mod volumes;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Mutex;
+
+use anyhow::{Context, Result};
+use libtest_mimic::{Arguments, Failed, Trial};
+use private_host::Root;
+use testkit::{World, WorldOptions};
+
+/// A case: its name is a sentence, its body gets a world that is clean.
+pub(crate) type Case = (&'static str, fn(&mut World) -> Result<()>);
+
+/// One world serves all cases; after a failed one it is thrown away.
+static WORLD: Mutex<Option<World>> = Mutex::new(None);
+
+fn main() -> ExitCode {
+    private_host::intercept();
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    let cases = [
+        networks::CASES,
+        addresses::CASES,
+        adopted::CASES,
+        expose::CASES,
+        volumes::CASES,
+        bad_input::CASES,
+        lifecycle::CASES,
+        crashes::CASES,
+    ];
+    let trials =
+        cases.concat().into_iter().map(|(name, case)| Trial::test(name, move || run(name, case))).collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    drop(WORLD.lock().map(|mut world| world.take()));
+    conclusion.exit_code()
+}
+
+fn run(name: &str, case: fn(&mut World) -> Result<()>) -> Result<(), Failed> {
+    let mut slot = WORLD.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let world = match slot.take() {
+        Some(world) => world,
+        None => World::start(&options()?).map_err(|e| Failed::from(format!("{e:#}")))?,
+    };
+    let mut world = world;
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let before = world.inventory()?;
+        case(&mut world)?;
+        world.cloud.clear_faults()?;
+        world.expect_clean(&before)
+    }));
+    let failure = match outcome {
+        Ok(Ok(())) => {
+            *slot = Some(world);
+            return Ok(());
+        }
+        Ok(Err(error)) => format!("{error:#}"),
+        Err(_) => "the case panicked, see above".to_owned(),
+    };
+    let tail = |text: String| {
+        text.lines().rev().take(60).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n")
+    };
+    Err(Failed::from(format!(
+        "{name}: {failure}\n--- plugin ---\n{}\n--- cloud ---\n{}",
+        tail(world.plugin_log()),
+        tail(world.cloud_log())
+    )))
+}
+
+fn options() -> Result<WorldOptions> {
+    let kuryr = std::env::var_os("KURYR_TEST_BINARY").map(PathBuf::from);
+    let kuryr = kuryr.context("KURYR_TEST_BINARY is not set; run `cargo xtask test`")?;
+    let root = match std::env::var_os("KURYR_TEST_ROOT").filter(|r| !r.is_empty()) {
+        Some(tree) => Root::Tree(tree.into()),
+        None => Root::Machine,
+    };
+    Ok(WorldOptions { kuryr, root })
+}

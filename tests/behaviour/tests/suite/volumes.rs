@@ -1,0 +1,266 @@
+//! Volumes on Cinder.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
+use testkit::World;
+
+use crate::Case;
+use crate::networks::text;
+
+pub(crate) const CASES: &[Case] = &[
+    ("a_volume_keeps_a_file_from_one_container_to_the_next", keeps),
+    ("each_filesystem_asked_for_is_the_one_made", filesystems),
+    ("the_size_asked_for_is_the_size_given", size),
+    ("nothing_is_attached_before_the_first_mount_and_after_the_last_unmount", attachment),
+    ("two_containers_share_a_volume_and_the_second_costs_no_call", second),
+    ("copying_out_of_a_running_container_does_not_take_its_volume_away", copy),
+    ("a_volume_reused_by_id_keeps_its_data_and_is_given_back_as_found", adopted),
+    ("a_reused_volume_without_filesystem_is_refused_and_not_formatted", adopted_blank),
+    ("a_volume_with_a_foreign_signature_is_never_formatted", foreign_signature),
+    ("a_cinder_volume_that_is_not_ours_does_not_take_over_a_local_name", hijack),
+    ("inspect_tells_the_cinder_id_and_state", inspect),
+    ("a_volume_in_use_cannot_be_removed", in_use),
+    ("creating_a_volume_that_exists_returns_it", exists),
+    ("a_volume_made_by_another_host_is_found", other_host),
+];
+
+fn create(world: &World, name: &str, options: &[&str]) -> Result<String> {
+    let mut args = vec!["volume", "create", "--driver", "fuxi"];
+    for option in options {
+        args.extend(["--opt", option]);
+    }
+    args.push(name);
+    world.docker(&args)
+}
+
+fn sh(world: &World, volume: &str, script: &str) -> Result<String> {
+    let mount = format!("{volume}:/data");
+    world.docker(&["run", "--rm", "--network", "none", "-v", &mount, "busybox", "sh", "-c", script])
+}
+
+fn volume_named(world: &World, name: &str) -> Result<Value> {
+    let token = format!("/volume/v3/{}/volumes/detail?name={name}", project(world)?);
+    let answer = world.cloud.api("GET", &token, None)?;
+    answer["volumes"].get(0).cloned().with_context(|| format!("no volume {name} in Cinder"))
+}
+
+/// The tenant's project id, as the cloud's state shows it.
+pub(crate) fn project(world: &World) -> Result<String> {
+    let state = world.cloud.state()?;
+    let projects = state.get("projects").cloned().unwrap_or_default();
+    let list: Vec<Value> = match projects {
+        Value::Array(list) => list,
+        Value::Object(map) => map.into_values().collect(),
+        _ => Vec::new(),
+    };
+    let demo = list.iter().find(|p| text(p, "name") == "demo").context("the cloud shows no project demo")?;
+    Ok(text(demo, "id").to_owned())
+}
+
+fn wait_for_status(world: &World, name: &str, status: &str) -> Result<()> {
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        let volume = volume_named(world, name)?;
+        if text(&volume, "status") == status {
+            return Ok(());
+        }
+        if Instant::now() > end {
+            bail!("{name} did not become {status}: {volume}");
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn keeps(world: &mut World) -> Result<()> {
+    create(world, "my_vol", &["size=1", "fstype=ext4"])?;
+    sh(world, "my_vol", "echo kept > /data/file")?;
+    ensure!(sh(world, "my_vol", "cat /data/file")? == "kept");
+    world.docker(&["volume", "rm", "my_vol"]).map(drop)
+}
+
+fn filesystems(world: &mut World) -> Result<()> {
+    for fs in ["ext4", "xfs", "btrfs"] {
+        let name = format!("vol_{fs}");
+        create(world, &name, &["size=1", &format!("fstype={fs}")])?;
+        let mounts = sh(world, &name, "grep ' /data ' /proc/mounts")?;
+        ensure!(mounts.contains(&format!(" {fs} ")), "{fs}: {mounts}");
+        world.docker(&["volume", "rm", &name])?;
+    }
+    Ok(())
+}
+
+fn size(world: &mut World) -> Result<()> {
+    create(world, "big", &["size=3"])?;
+    ensure!(volume_named(world, "big")?["size"] == 3);
+    let df = sh(world, "big", "df -k /data | grep /data")?;
+    let kib: u64 = df.split_whitespace().nth(1).and_then(|k| k.parse().ok()).unwrap_or_default();
+    ensure!((2_700_000..3_300_000).contains(&kib), "{df}");
+    world.docker(&["volume", "rm", "big"]).map(drop)
+}
+
+fn attachment(world: &mut World) -> Result<()> {
+    create(world, "my_vol", &["size=1"])?;
+    ensure!(text(&volume_named(world, "my_vol")?, "status") == "available");
+    world.run("one", &["--network", "none", "-v", "my_vol:/data"])?;
+    wait_for_status(world, "my_vol", "in-use")?;
+    world.remove("one")?;
+    wait_for_status(world, "my_vol", "available")?;
+    world.docker(&["volume", "rm", "my_vol"]).map(drop)
+}
+
+fn second(world: &mut World) -> Result<()> {
+    create(world, "my_vol", &["size=1"])?;
+    world.run("one", &["--network", "none", "-v", "my_vol:/data"])?;
+    world.docker(&["exec", "one", "sh", "-c", "echo hello > /data/file"])?;
+    world.cloud.clear_log()?;
+    world.run("two", &["--network", "none", "-v", "my_vol:/data"])?;
+    let calls = world.cloud.calls()?;
+    ensure!(calls.is_empty(), "{calls:?}");
+    ensure!(world.docker(&["exec", "two", "cat", "/data/file"])? == "hello");
+    world.remove("one")?;
+    world.docker(&["exec", "two", "sh", "-c", "echo again > /data/file"])?;
+    world.remove("two")?;
+    wait_for_status(world, "my_vol", "available")?;
+    world.docker(&["volume", "rm", "my_vol"]).map(drop)
+}
+
+fn copy(world: &mut World) -> Result<()> {
+    create(world, "my_vol", &["size=1"])?;
+    world.run("one", &["--network", "none", "-v", "my_vol:/data"])?;
+    world.docker(&["exec", "one", "sh", "-c", "echo hello > /data/file"])?;
+    let target = world.dir().join("copied");
+    world.docker(&["cp", "one:/data/file", &target.to_string_lossy()])?;
+    std::thread::sleep(Duration::from_millis(500));
+    ensure!(text(&volume_named(world, "my_vol")?, "status") == "in-use");
+    world.docker(&["exec", "one", "sh", "-c", "echo more > /data/other && sync && cat /data/other"])?;
+    world.remove("one")?;
+    world.docker(&["volume", "rm", "my_vol"]).map(drop)
+}
+
+/// A volume of the tenant's own, made without us.
+pub(crate) fn make_volume(world: &World, name: &str) -> Result<String> {
+    let path = format!("/volume/v3/{}/volumes", project(world)?);
+    let body = json!({"volume": {"name": name, "size": 1, "metadata": {"theirs": "yes"}}});
+    let volume = world.cloud.api("POST", &path, Some(body))?;
+    wait_for_status(world, name, "available")?;
+    Ok(text(&volume["volume"], "id").to_owned())
+}
+
+pub(crate) fn delete_volume(world: &World, id: &str) -> Result<()> {
+    let path = format!("/volume/v3/{}/volumes/{id}", project(world)?);
+    world.cloud.api("DELETE", &path, None).map(drop)
+}
+
+/// The file that holds a volume's blocks.
+fn backing_file(world: &World, id: &str) -> Result<PathBuf> {
+    let mut dirs = vec![world.dir().join("cloud")];
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(&dir)?.flatten() {
+            if entry.path().is_dir() {
+                dirs.push(entry.path());
+            } else if entry.file_name().to_string_lossy().contains(id) {
+                return Ok(entry.path());
+            }
+        }
+    }
+    bail!("no file holds the blocks of {id}")
+}
+
+fn adopted(world: &mut World) -> Result<()> {
+    let id = make_volume(world, "theirs")?;
+    let file = backing_file(world, &id)?;
+    let made = world.host().command("mkfs.ext4").arg("-q").arg(&file).output()?;
+    ensure!(made.status.success(), "{made:?}");
+    let before = world.inventory()?;
+    create(world, "mine", &[&format!("volume_id={id}")])?;
+    sh(world, "mine", "echo kept > /data/file")?;
+    ensure!(sh(world, "mine", "cat /data/file")? == "kept");
+    world.docker(&["volume", "rm", "mine"])?;
+    world.expect_clean(&before)?;
+    create(world, "mine", &[&format!("volume_id={id}")])?;
+    ensure!(sh(world, "mine", "cat /data/file")? == "kept");
+    world.docker(&["volume", "rm", "mine"])?;
+    world.expect_clean(&before)?;
+    delete_volume(world, &id)
+}
+
+fn adopted_blank(world: &mut World) -> Result<()> {
+    let id = make_volume(world, "theirs")?;
+    let file = backing_file(world, &id)?;
+    create(world, "mine", &[&format!("volume_id={id}")])?;
+    let error =
+        world.docker_fails(&["run", "--rm", "--network", "none", "-v", "mine:/data", "busybox", "true"])?;
+    ensure!(error.contains("filesystem"), "{error}");
+    ensure!(std::fs::read(&file)?.iter().take(1 << 20).all(|b| *b == 0), "it was written to");
+    world.docker(&["volume", "rm", "mine"])?;
+    delete_volume(world, &id)
+}
+
+fn foreign_signature(world: &mut World) -> Result<()> {
+    create(world, "my_vol", &["size=1"])?;
+    let id = text(&volume_named(world, "my_vol")?, "id").to_owned();
+    let file = backing_file(world, &id)?;
+    let header = b"LUKS\xba\xbe\x00\x01 somebody's secrets";
+    let blocks = std::os::unix::fs::FileExt::write_all_at;
+    let disk = std::fs::OpenOptions::new().write(true).open(&file)?;
+    blocks(&disk, header, 0)?;
+    let error =
+        world.docker_fails(&["run", "--rm", "--network", "none", "-v", "my_vol:/data", "busybox", "true"])?;
+    ensure!(error.contains("my_vol") || error.contains(&id), "{error}");
+    let mut start = vec![0; header.len()];
+    std::os::unix::fs::FileExt::read_exact_at(&std::fs::File::open(&file)?, &mut start, 0)?;
+    ensure!(start == header, "the foreign header was overwritten");
+    wait_for_status(world, "my_vol", "available")?;
+    world.docker(&["volume", "rm", "my_vol"]).map(drop)
+}
+
+fn hijack(world: &mut World) -> Result<()> {
+    let id = make_volume(world, "data")?;
+    world.docker(&["run", "--rm", "--network", "none", "-v", "data:/data", "busybox", "true"])?;
+    let driver = world.docker(&["volume", "inspect", "--format", "{{.Driver}}", "data"])?;
+    ensure!(driver == "local", "{driver} took the name");
+    world.docker(&["volume", "rm", "data"])?;
+    delete_volume(world, &id)
+}
+
+fn inspect(world: &mut World) -> Result<()> {
+    create(world, "my_vol", &["size=1"])?;
+    let id = text(&volume_named(world, "my_vol")?, "id").to_owned();
+    let shown = world.docker(&["volume", "inspect", "my_vol"])?;
+    ensure!(shown.contains(&id), "{shown}");
+    ensure!(world.docker(&["volume", "ls", "--quiet"])?.lines().any(|l| l == "my_vol"));
+    world.docker(&["volume", "rm", "my_vol"]).map(drop)
+}
+
+fn in_use(world: &mut World) -> Result<()> {
+    create(world, "my_vol", &["size=1"])?;
+    world.run("one", &["--network", "none", "-v", "my_vol:/data"])?;
+    world.docker_fails(&["volume", "rm", "my_vol"])?;
+    world.docker(&["exec", "one", "touch", "/data/still-here"])?;
+    world.remove("one")?;
+    world.docker(&["volume", "rm", "my_vol"]).map(drop)
+}
+
+fn exists(world: &mut World) -> Result<()> {
+    create(world, "my_vol", &["size=1"])?;
+    create(world, "my_vol", &["size=1"])?;
+    let path = format!("/volume/v3/{}/volumes/detail?name=my_vol", project(world)?);
+    let volumes = world.cloud.api("GET", &path, None)?;
+    ensure!(volumes["volumes"].as_array().is_some_and(|v| v.len() == 1), "{volumes}");
+    world.docker(&["volume", "rm", "my_vol"]).map(drop)
+}
+
+fn other_host(world: &mut World) -> Result<()> {
+    create(world, "my_vol", &["size=1"])?;
+    sh(world, "my_vol", "echo kept > /data/file")?;
+    wait_for_status(world, "my_vol", "available")?;
+    // A host that has never heard of the volume: no journal.
+    world.kill_plugin();
+    std::fs::remove_dir_all(world.state_dir())?;
+    world.start_plugin()?;
+    ensure!(sh(world, "my_vol", "cat /data/file")? == "kept");
+    world.docker(&["volume", "rm", "my_vol"]).map(drop)
+}

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use crate::{Error, HostProcess, PrivateHost, Result, image};
+use crate::{Error, HostProcess, Place, Result, image};
 
 /// How to start the engine.
 #[derive(Debug, Clone, Default)]
@@ -16,7 +16,7 @@ pub struct DockerOptions {
 /// A running `dockerd` and the client to talk to it.
 #[derive(Debug)]
 pub struct Docker {
-    pid: u32,
+    place: Place,
     socket: String,
     cgroup: String,
     args: Vec<String>,
@@ -30,14 +30,14 @@ impl Docker {
     ///
     /// # Errors
     /// When it does not answer within 60 s; the text names its log.
-    pub fn start(host: &PrivateHost, options: &DockerOptions) -> Result<Self> {
+    pub fn start(place: &Place, options: &DockerOptions) -> Result<Self> {
         let socket = "unix:///run/docker.sock".to_owned();
-        let cgroup = format!("/kuryr-private-{}", host.pid());
+        let cgroup = format!("/{}", place.name());
         let mut args: Vec<String> = [
             "--host",
             &socket,
             "--data-root",
-            &host.dir().join("docker").to_string_lossy(),
+            &place.dir().join("docker").to_string_lossy(),
             "--pidfile",
             "/run/dockerd.pid",
             "--exec-opt",
@@ -55,9 +55,9 @@ impl Docker {
         if options.live_restore {
             args.push("--live-restore".into());
         }
-        let log = host.dir().join("dockerd.log");
-        let mut docker = Self { pid: host.pid(), socket, cgroup, args, log, daemon: None };
-        docker.launch(host)?;
+        let log = place.dir().join("dockerd.log");
+        let mut docker = Self { place: place.clone(), socket, cgroup, args, log, daemon: None };
+        docker.launch()?;
         Ok(docker)
     }
 
@@ -65,9 +65,9 @@ impl Docker {
     ///
     /// # Errors
     /// As [`Docker::start`].
-    pub fn launch(&mut self, host: &PrivateHost) -> Result<()> {
+    pub fn launch(&mut self) -> Result<()> {
         let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
-        let mut daemon = host.spawn("dockerd", &args, &[], &self.log)?;
+        let mut daemon = self.place.spawn("dockerd", &args, &self.log)?;
         let end = Instant::now() + Duration::from_secs(60);
         loop {
             let answer = self.try_run(&["version", "--format", "{{.Server.Version}}"])?;
@@ -107,10 +107,8 @@ impl Docker {
     /// A client command, ready for more arguments.
     #[must_use]
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new("nsenter");
-        command.arg("--target").arg(self.pid.to_string());
-        command.args(["--mount", "--net", "--pid", "--uts", "--ipc", "--", "docker", "--host", &self.socket]);
-        command.args(args);
+        let mut command = self.place.command("docker");
+        command.args(["--host", &self.socket]).args(args);
         command
     }
 
@@ -119,7 +117,7 @@ impl Docker {
     /// # Errors
     /// When the client cannot be started.
     pub fn try_run(&self, args: &[&str]) -> Result<Output> {
-        self.command(args).output().map_err(|e| Error::io("start", "nsenter", e))
+        self.command(args).output().map_err(|e| Error::io("start", "docker", e))
     }
 
     /// Runs a client command that must succeed and returns what it printed, trimmed.
@@ -141,8 +139,8 @@ impl Docker {
     ///
     /// # Errors
     /// When busybox is missing or the engine refuses the import.
-    pub fn import_busybox(&self, host: &PrivateHost, tag: &str) -> Result<()> {
-        image::import(self, host, tag)
+    pub fn import_busybox(&self, tag: &str) -> Result<()> {
+        image::import(self, self.place.dir(), tag)
     }
 }
 

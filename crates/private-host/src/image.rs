@@ -5,15 +5,15 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::{Docker, Error, PrivateHost, Result};
+use crate::{Docker, Error, Result};
 
 const APPLETS: [&str; 24] = [
     "sh", "cat", "echo", "ping", "ip", "sleep", "ls", "mount", "nc", "id", "touch", "grep", "dd", "sync",
     "true", "stat", "df", "rm", "mkdir", "wget", "httpd", "hostname", "arping", "test",
 ];
 
-pub(crate) fn import(docker: &Docker, host: &PrivateHost, tag: &str) -> Result<()> {
-    let root = host.dir().join("image");
+pub(crate) fn import(docker: &Docker, dir: &Path, tag: &str) -> Result<()> {
+    let root = dir.join("image");
     lay(&root).map_err(|e| Error::io("make the image in", &root, e))?;
     let mut tar = Command::new("tar")
         .args(["--create", "--file=-", "--directory"])

@@ -9,12 +9,14 @@ mod docker;
 mod error;
 mod image;
 mod init;
+mod place;
 mod process;
 mod root;
 
 pub use docker::{Docker, DockerOptions};
 pub use error::Error;
 pub use init::intercept;
+pub use place::Place;
 pub use process::HostProcess;
 pub use root::{Root, Settings};
 
@@ -73,29 +75,24 @@ impl PrivateHost {
         &self.dir
     }
 
+    /// The host as a place to run things in.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place::inside(self.pid, &self.dir)
+    }
+
     /// A command that will run inside the host.
     #[must_use]
     pub fn command(&self, program: &str) -> Command {
-        let mut command = Command::new("nsenter");
-        command.arg("--target").arg(self.pid.to_string());
-        command.args(["--mount", "--net", "--pid", "--uts", "--ipc", "--", program]);
-        command
+        self.place().command(program)
     }
 
     /// Starts a long-running process inside the host, its output appended to `log`.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn spawn(
-        &self,
-        program: &str,
-        args: &[&str],
-        env: &[(&str, &str)],
-        log: &Path,
-    ) -> Result<HostProcess> {
-        let mut command = self.command(program);
-        command.args(args).envs(env.iter().copied());
-        HostProcess::spawn(command, log)
+    pub fn spawn(&self, program: &str, args: &[&str], log: &Path) -> Result<HostProcess> {
+        self.place().spawn(program, args, log)
     }
 
     /// Ends the host and waits until it is gone.

@@ -18,7 +18,8 @@ pub struct HostProcess {
 }
 
 impl HostProcess {
-    pub(crate) fn spawn(mut command: Command, log: &Path) -> Result<Self> {
+    /// `through_entry`: the command is an entry that forks into a pid namespace; its child is the process meant.
+    pub(crate) fn spawn(mut command: Command, through_entry: bool, log: &Path) -> Result<Self> {
         let open =
             || OpenOptions::new().create(true).append(true).open(log).map_err(|e| Error::io("open", log, e));
         let mut entry = command
@@ -29,7 +30,11 @@ impl HostProcess {
             .process_group(0)
             .spawn()
             .map_err(|e| Error::io("start", command.get_program(), e))?;
-        let pid = child_of(&mut entry);
+        let pid = if through_entry {
+            child_of(&mut entry)
+        } else {
+            i32::try_from(entry.id()).ok().and_then(Pid::from_raw)
+        };
         Ok(Self { entry, pid })
     }
 

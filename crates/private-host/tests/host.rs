@@ -41,7 +41,7 @@ fn a_host_has_no_way_out() -> Outcome {
 
 fn nothing_survives_the_host() -> Outcome {
     let (dir, mut host) = host()?;
-    let mut sleeper = host.spawn("sleep", &["1000"], &[], &dir.path().join("log"))?;
+    let mut sleeper = host.spawn("sleep", &["1000"], &dir.path().join("log"))?;
     let pid = sleeper.pid().ok_or("no pid")?;
     assert!(sleeper.is_running());
     host.stop();
@@ -52,8 +52,8 @@ fn nothing_survives_the_host() -> Outcome {
 
 fn a_container_runs_in_a_private_engine() -> Outcome {
     let (_dir, host) = host()?;
-    let docker = Docker::start(&host, &DockerOptions::default())?;
-    docker.import_busybox(&host, "busybox")?;
+    let docker = Docker::start(&host.place(), &DockerOptions::default())?;
+    docker.import_busybox("busybox")?;
     assert_eq!(docker.run(&["run", "--rm", "--network", "none", "busybox", "echo", "hello"])?, "hello");
     Ok(())
 }

@@ -53,8 +53,8 @@ impl World {
             share: vec![bin, dir.path().to_owned()],
         };
         let host = PrivateHost::start(&settings)?;
-        let docker = Docker::start(&host, &DockerOptions::default())?;
-        docker.import_busybox(&host, "busybox")?;
+        let docker = Docker::start(&host.place(), &DockerOptions::default())?;
+        docker.import_busybox("busybox")?;
         let cloud = Cloud::new(netns_of(host.pid(), 1), CLOUD_PORT);
         let kuryr = options.kuryr.to_string_lossy().into_owned();
         let mut world = Self { plugin: None, devcloud: None, docker, cloud, host, kuryr, dir };
@@ -124,7 +124,7 @@ impl World {
         let listen = format!("127.0.0.1:{CLOUD_PORT}");
         let args = ["devcloud", "--listen", &listen, "--dir", &dir.to_string_lossy()];
         let log = self.dir().join("devcloud.log");
-        let mut process = self.host.spawn(&self.kuryr, &args, &[], &log)?;
+        let mut process = self.host.spawn(&self.kuryr, &args, &log)?;
         wait_until("the development cloud answers", || self.cloud.is_ready() || !process.is_running())?;
         if !process.is_running() {
             bail!("the development cloud ended: {}", fs::read_to_string(&log).unwrap_or_default());
@@ -167,7 +167,7 @@ impl World {
             "--fuxi-config-file",
             &volume.to_string_lossy(),
         ];
-        Ok(self.host.spawn(&self.kuryr, &args, &[], &self.dir().join("plugin.log"))?)
+        Ok(self.host.spawn(&self.kuryr, &args, &self.dir().join("plugin.log"))?)
     }
 
     /// Ends the plugin at once, as a crash would.
@@ -222,7 +222,7 @@ impl World {
     /// # Errors
     /// When it does not get ready.
     pub fn relaunch_docker(&mut self) -> Result<()> {
-        Ok(self.docker.launch(&self.host)?)
+        Ok(self.docker.launch()?)
     }
 
     /// Runs the Docker client; what it prints.

@@ -1,0 +1,58 @@
+//! Where programs run: here, or inside a private host.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::{HostProcess, Result};
+
+/// A place to run programs in, with a directory for what they leave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    init: Option<u32>,
+    dir: PathBuf,
+}
+
+impl Place {
+    /// The place where this process itself runs.
+    #[must_use]
+    pub fn here(dir: &Path) -> Self {
+        Self { init: None, dir: dir.to_owned() }
+    }
+
+    pub(crate) fn inside(init: u32, dir: &Path) -> Self {
+        Self { init: Some(init), dir: dir.to_owned() }
+    }
+
+    /// The place's directory on the machine.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// A name for what is made outside the place on its behalf, such as control groups. It carries the pid of the
+    /// process whose end is the end of the place.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("kuryr-private-{}", self.init.unwrap_or_else(std::process::id))
+    }
+
+    /// A command that will run there.
+    #[must_use]
+    pub fn command(&self, program: &str) -> Command {
+        let Some(init) = self.init else { return Command::new(program) };
+        let mut command = Command::new("nsenter");
+        command.arg("--target").arg(init.to_string());
+        command.args(["--mount", "--net", "--pid", "--uts", "--ipc", "--", program]);
+        command
+    }
+
+    /// Starts a long-running process there, its output appended to `log`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn(&self, program: &str, args: &[&str], log: &Path) -> Result<HostProcess> {
+        let mut command = self.command(program);
+        command.args(args);
+        HostProcess::spawn(command, self.init.is_some(), log)
+    }
+}

@@ -1,7 +1,7 @@
 //! What an OpenStack call can end in.
 
 /// A failed call. The text is one line: what failed, on which resource, and what the service said.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The service answered with an error status.
@@ -56,7 +56,36 @@ pub enum Error {
         /// ` in region X`, or empty.
         region: String,
     },
+    /// The service is too old for the call. Nothing was sent.
+    #[error(
+        "{service}: {operation} needs microversion {needed} ({release} or later), the service has only {offered}; upgrade it"
+    )]
+    Unsupported {
+        /// Service type.
+        service: &'static str,
+        /// Verb and resource.
+        operation: String,
+        /// The microversion needed.
+        needed: String,
+        /// The newest one the service has.
+        offered: String,
+        /// The first OpenStack release that has it.
+        release: &'static str,
+    },
+    /// An id that cannot stand in a URL, such as an empty one. Nothing was sent.
+    #[error("{service}: cannot {operation}: `{id}` is not an id")]
+    InvalidId {
+        /// Service type.
+        service: &'static str,
+        /// Verb and resource.
+        operation: String,
+        /// The text that was to be an id.
+        id: String,
+    },
 }
+
+/// Keystone's name in errors. Getting a token changes no resource and says nothing about any.
+const IDENTITY: &str = "identity";
 
 /// An error answer of a service.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -100,10 +129,17 @@ impl Error {
         self.api().map(|e| e.status)
     }
 
-    /// The service says the resource does not exist. Never true for a connection failure.
+    /// The service says the resource does not exist. Never true for a connection failure, nor for a 404 of Keystone
+    /// or of a proxy.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
-        self.status() == Some(404)
+        self.api().is_some_and(|e| e.status == 404 && e.service != IDENTITY)
+    }
+
+    /// 412: the resource is no longer at the revision the call was made for.
+    #[must_use]
+    pub fn is_stale_revision(&self) -> bool {
+        self.status() == Some(412)
     }
 
     /// 409: the resource is in a state, or used in a way, that forbids the call.
@@ -129,10 +165,12 @@ impl Error {
     #[must_use]
     pub fn effect_unknown(&self) -> bool {
         match self {
-            Self::Api(e) => e.status >= 500,
-            Self::Unreachable { sent, .. } => *sent,
-            Self::Timeout { .. } | Self::Decode { .. } => true,
-            Self::Config(_) | Self::NoEndpoint { .. } => false,
+            Self::Api(e) => e.status >= 500 && e.service != IDENTITY,
+            Self::Unreachable { sent, service, .. } => *sent && *service != IDENTITY,
+            Self::Timeout { service, .. } | Self::Decode { service, .. } => *service != IDENTITY,
+            Self::Config(_) | Self::NoEndpoint { .. } | Self::Unsupported { .. } | Self::InvalidId { .. } => {
+                false
+            }
         }
     }
 }

@@ -1,16 +1,22 @@
 //! A thin typed OpenStack client: session (Keystone v3), Neutron and Cinder.
 //!
-//! One [`Session`] per set of credentials; service clients borrow it. Only the calls this project makes are
+//! One [`Session`] per set of credentials; service clients hold a clone of it. Only the calls this project makes are
 //! here, with typed answers.
 
 mod error;
+mod fault;
 mod mac;
+mod page;
+mod session;
+mod settings;
 
 pub mod block_storage;
 pub mod network;
 
 pub use error::{ApiError, Error};
 pub use mac::{MacAddr, ParseMacError};
+pub use session::{CallRecord, Observer, Session};
+pub use settings::{AuthSettings, CloudFiles, Credentials, Domain, Interface, Scope, ServiceType, Tls, User};
 
 /// Result of an OpenStack call.
 pub type Result<T> = std::result::Result<T, Error>;

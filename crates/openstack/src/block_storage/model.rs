@@ -3,6 +3,7 @@
 //! Source: the Block Storage API v3 reference; microversions are named where they matter.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,7 @@ pub struct Volume {
     /// UUID.
     pub id: String,
     /// Name, not unique; `null` becomes empty.
-    #[serde(default, deserialize_with = "null_is_empty")]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub name: String,
     /// Size in GiB.
     pub size: u64,
@@ -64,8 +65,12 @@ pub struct VolumeAttachment {
     pub host_name: Option<String>,
 }
 
-fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    Option::<String>::deserialize(deserializer).map(Option::unwrap_or_default)
+fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// Body of `POST /v3/volumes`.
@@ -95,7 +100,7 @@ pub struct NewVolume {
 }
 
 /// An attachment (`/v3/attachments`, microversion 3.27).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attachment {
     /// UUID.
     pub id: String,
@@ -108,9 +113,23 @@ pub struct Attachment {
     /// Server, for Nova's attachments.
     #[serde(default)]
     pub instance: Option<String>,
-    /// How to reach the blocks; flat: `driver_volume_type` stands beside the driver's own keys.
-    #[serde(default)]
+    /// How to reach the blocks; flat: `driver_volume_type` stands beside the driver's own keys. Holds secrets; empty
+    /// in lists.
+    #[serde(default, deserialize_with = "null_is_default")]
     pub connection_info: serde_json::Map<String, serde_json::Value>,
+}
+
+impl fmt::Debug for Attachment {
+    /// Only the names of the connection's values: CHAP and Ceph secrets are among them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attachment")
+            .field("id", &self.id)
+            .field("volume_id", &self.volume_id)
+            .field("status", &self.status)
+            .field("instance", &self.instance)
+            .field("connection_info", &self.connection_info.keys().collect::<Vec<_>>())
+            .finish()
+    }
 }
 
 /// Body of `POST /v3/attachments` without a server.

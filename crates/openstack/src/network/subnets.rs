@@ -1,0 +1,38 @@
+//! Subnets.
+
+use super::{Client, NewSubnet, Subnet};
+use crate::Result;
+
+impl Client {
+    /// Subnets that match all `filters`; a repeated key matches any of its values.
+    ///
+    /// # Errors
+    /// Those of any call, see [`crate::Error`].
+    pub async fn list_subnets(&self, filters: &[(&str, &str)]) -> Result<Vec<Subnet>> {
+        self.list("/subnets", "subnets", "list subnets", filters).await
+    }
+
+    /// One subnet.
+    ///
+    /// # Errors
+    /// Those of any call; [`crate::Error::is_not_found`] if there is none.
+    pub async fn get_subnet(&self, id: &str) -> Result<Subnet> {
+        self.get("/subnets/{}", "subnet", id).await
+    }
+
+    /// Creates a subnet. Not repeated once it may have been executed.
+    ///
+    /// # Errors
+    /// Those of any call; status 400 if its range overlaps another of the network.
+    pub async fn create_subnet(&self, subnet: &NewSubnet) -> Result<Subnet> {
+        self.create("/subnets", "subnet", &subnet.name, subnet).await
+    }
+
+    /// Deletes a subnet. One that is not there is deleted.
+    ///
+    /// # Errors
+    /// Those of any call; [`crate::Error::is_conflict`] while ports have addresses of it.
+    pub async fn delete_subnet(&self, id: &str) -> Result<()> {
+        self.delete("/subnets/{}", "delete subnet", id).await
+    }
+}

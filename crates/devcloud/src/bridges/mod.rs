@@ -1,0 +1,143 @@
+//! Linux bridges for networks, packet filters for ports.
+//!
+//! One nftables table of the bridge family per cloud instance holds everything. A port's filter is keyed by the name
+//! of its device and exists before the device does, so that its first packet is filtered.
+
+mod names;
+mod nft;
+mod port_rules;
+mod protocol;
+mod state;
+mod table;
+mod watch;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use host_net::Links;
+use tokio::sync::{Mutex, broadcast};
+
+use crate::datapath::{DataPathError, NetworkDataPath, NetworkView, PortView, Result};
+use state::State;
+
+/// Events a slow listener may be behind.
+const EVENTS: usize = 1024;
+
+/// The data path of networks on this machine.
+#[derive(Debug)]
+pub struct Bridges {
+    shared: Arc<Shared>,
+    watcher: tokio::task::AbortHandle,
+}
+
+/// What calls and the watcher of links share.
+#[derive(Debug)]
+struct Shared {
+    links: Links,
+    /// Name of the table and mark of our bridges.
+    table: String,
+    /// Held over each change, so that changes do not overtake each other.
+    state: Mutex<State>,
+    events: broadcast::Sender<(String, bool)>,
+}
+
+impl Bridges {
+    /// Starts in the network namespace of `links`, with a filter that knows no port. What a killed instance with the
+    /// same `suffix` left is removed: its filter, and those of its bridges that have no ports any more.
+    ///
+    /// # Errors
+    /// A `suffix` other than 1 to 32 letters, digits, `-` and `_`; what the kernel refuses, the missing right to
+    /// change links among others.
+    pub async fn open(links: Links, suffix: &str) -> Result<Arc<Self>> {
+        let fits = (1..=32).contains(&suffix.len());
+        if !fits || !suffix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+            return Err(DataPathError(format!(
+                "{suffix:?} cannot tell this cloud's bridges from another's; use 1 to 32 letters and digits"
+            )));
+        }
+        let table = format!("kuryr-devcloud-{suffix}");
+        nft::apply(links.netns(), &table::create(&table)).await?;
+        if bridged_packets_meet_host_rules(&links) {
+            tracing::info!(
+                "bridged packets also pass this host's iptables FORWARD rules (net.bridge.bridge-nf-call-iptables is \
+                 1); if containers on one network cannot talk, set it to 0 or accept them there"
+            );
+        }
+        let (events, _) = broadcast::channel(EVENTS);
+        let shared = Arc::new(Shared { links, table, state: Mutex::default(), events });
+        shared.remove_bridges(false).await?;
+        let watcher = watch::start(Arc::clone(&shared))?;
+        Ok(Arc::new(Self { shared, watcher }))
+    }
+
+    /// Removes the filter and this instance's bridges. Devices of ports stay, they are their drivers'.
+    ///
+    /// # Errors
+    /// What the kernel refuses; the rest is removed all the same.
+    pub async fn close(&self) -> Result<()> {
+        self.watcher.abort();
+        let mut state = self.shared.state.lock().await;
+        *state = State::default();
+        // Bridges first: without them nothing passes, filter or not.
+        let bridges = self.shared.remove_bridges(true).await;
+        let filter = nft::apply(self.shared.links.netns(), &table::remove(&self.shared.table)).await;
+        bridges.and(filter)
+    }
+}
+
+impl Drop for Bridges {
+    fn drop(&mut self) {
+        self.watcher.abort();
+    }
+}
+
+impl Shared {
+    /// Removes our bridges, all or those without ports.
+    async fn remove_bridges(&self, all: bool) -> Result<()> {
+        let links = self.links.links().await.map_err(failed)?;
+        let ours = links.iter().filter(|link| {
+            link.kind.as_deref() == Some("bridge") && link.alias.as_deref() == Some(self.table.as_str())
+        });
+        let mut outcome = Ok(());
+        for bridge in ours {
+            if all || !links.iter().any(|link| link.master == Some(bridge.index)) {
+                outcome = outcome.and(self.links.delete_bridge(&bridge.name).await.map_err(failed));
+            }
+        }
+        outcome
+    }
+}
+
+#[async_trait]
+impl NetworkDataPath for Bridges {
+    async fn network_up(&self, network: &NetworkView) -> Result<()> {
+        self.shared.network_up(network).await
+    }
+
+    async fn network_down(&self, id: &str) -> Result<()> {
+        self.shared.network_down(id).await
+    }
+
+    async fn port_up(&self, port: &PortView) -> Result<()> {
+        self.shared.port_up(port).await
+    }
+
+    async fn port_down(&self, id: &str) -> Result<()> {
+        self.shared.port_down(id).await
+    }
+
+    fn link_events(&self) -> broadcast::Receiver<(String, bool)> {
+        self.shared.events.subscribe()
+    }
+}
+
+/// Docker, for one, makes the host drop what its own rules do not know. The switch concerns the whole host, so it is
+/// not ours to turn.
+fn bridged_packets_meet_host_rules(links: &Links) -> bool {
+    let read = || std::fs::read_to_string("/proc/sys/net/bridge/bridge-nf-call-iptables");
+    matches!(os::netns::run_in(links.netns(), read), Ok(Ok(text)) if text.trim() == "1")
+}
+
+fn failed(error: host_net::Error) -> DataPathError {
+    DataPathError(error.to_string())
+}

@@ -54,7 +54,9 @@ impl<'a> Expander<'a> {
 
     fn replace(&mut self, group: &str, text: &str) -> Result<Expanded, Cause> {
         let mut result = Expanded { text: String::new(), secret: false };
-        for piece in pieces(text) {
+        // first of all, as there: `$\$x` is an escaped dollar sign followed by a reference
+        let text = text.replace("\\$", "$$");
+        for piece in pieces(&text) {
             match piece {
                 Piece::Text(text) => result.text.push_str(text),
                 Piece::Reference { written, name } => {
@@ -114,11 +116,10 @@ enum Piece<'t> {
 fn pieces(text: &str) -> Vec<Piece<'_>> {
     let mut result = Vec::new();
     let mut rest = text;
-    while let Some(at) = rest.find(['$', '\\']) {
+    while let Some(at) = rest.find('$') {
         let (before, from) = rest.split_at(at);
         result.push(Piece::Text(before));
-        let (piece, after) = if let Some(after) = from.strip_prefix("\\$").or(from.strip_prefix("$$")) {
-            // `\$` stands for `$$`
+        let (piece, after) = if let Some(after) = from.strip_prefix("$$") {
             (Piece::Text("$"), after)
         } else if let Some((written, name, after)) = reference(from) {
             (Piece::Reference { written, name }, after)

@@ -117,11 +117,11 @@ impl Loaded {
     /// The option is not in the schema or has another type.
     pub fn all(&self, group: &str, key: &str) -> Result<Vec<&str>, ReadError> {
         let (option, setting) = self.setting(group, key)?;
-        let text = |value| match value {
-            &Value::Text(ref text) => Some(text.as_str()),
+        let texts = setting.values.iter().map(|value| match value {
+            Value::Text(text) => Some(text.as_str()),
             _ => None,
-        };
-        let values: Option<Vec<_>> = setting.values.iter().map(text).collect();
+        });
+        let values: Option<Vec<_>> = texts.collect();
         values.ok_or_else(|| wrong_type(group, key, option, "several texts"))
     }
 

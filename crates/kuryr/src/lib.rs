@@ -1,1 +1,44 @@
 //! The network service: pools, networks, endpoints and their binding, over Neutron and host links.
+//!
+//! Docker's words come in ([`Service`]), Neutron's words go out ([`Neutron`]), links of this host are plugged
+//! through [`HostLinks`]. What is about to be made, adopted or destroyed is written to the journal first, so
+//! that [`Service::recover`] can finish or undo it after a crash.
+
+mod addresses;
+mod api;
+mod binding;
+mod endpoints;
+mod error;
+mod expose;
+mod links;
+mod locks;
+mod names;
+mod networks;
+mod neutron;
+mod options;
+mod pools;
+mod ports;
+mod recover;
+mod release;
+mod service;
+mod settings;
+mod state;
+mod table;
+
+#[cfg(test)]
+mod doubles;
+#[cfg(test)]
+mod tests;
+
+pub use api::{
+    AddressKind, AddressRequest, CreatedEndpoint, EndpointRequest, EndpointStatus, ExposedPort, IpamData, Joined,
+    NetworkRequest, NetworkStatus, Pool, PoolRequest, PoolStatus, Route, Status,
+};
+pub use error::Error;
+pub use links::{HostLinks, LinkError};
+pub use neutron::Neutron;
+pub use service::Service;
+pub use settings::Settings;
+
+/// Result of a service call.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,153 @@
+//! Addresses: a gateway is noted, an auxiliary address is kept free, a container's address is a port.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::api::{AddressKind, AddressRequest};
+use crate::pools::key_of;
+use crate::service::Inner;
+use crate::state::{NetworkRow, Phase, PoolRow, PortRow, SubnetRow};
+use crate::{Error, Result};
+
+impl Inner {
+    pub(crate) async fn request_address(&self, request: AddressRequest) -> Result<IpNet> {
+        let advice = "remove the Docker network and create it again";
+        let absent = || Error::NotFound { what: "pool", resource: request.pool_id.clone(), advice };
+        let key = key_of(&request.pool_id).ok_or_else(absent)?.to_owned();
+        let turn = self.locks.lock("pool", &key).await;
+        let pool = self.pools.get(&key).ok_or_else(absent)?;
+        if let Some(address) = request.address
+            && !pool.pool.contains(&address)
+        {
+            return Err(outside(address, pool.pool));
+        }
+        if request.kind == AddressKind::Gateway {
+            return self.note_gateway(pool, request.address);
+        }
+        let Some(network) = pool.network.clone() else {
+            return self.note_aux(pool, request.address);
+        };
+        // Ports of one pool may be made side by side.
+        drop(turn);
+        let (network, subnet) = self.subnet_of(&network, &pool)?;
+        let Some(address) = request.address else {
+            return self.reserve(&network, &subnet, Some(&pool), None).await;
+        };
+        let _turn = self.locks.lock("address", &format!("{key} {address}")).await;
+        if pool.aux.contains(&address) || subnet.aux.contains(&address) {
+            return Err(reserved(address, "kept free by --aux-address"));
+        }
+        if subnet.gateway == Some(address) {
+            return Err(reserved(address, "the gateway's"));
+        }
+        match self.reservation(&key, address) {
+            Some(row) if row.phase == Phase::Ready && row.endpoint.is_none() => {
+                row.address.ok_or_else(|| reserved(address, "being given back"))
+            }
+            Some(row) if row.phase == Phase::Ready => {
+                let owner = row.endpoint.map_or_else(String::new, |e| format!("endpoint {e}"));
+                let port = row.port.map(|p| p.id).unwrap_or_default();
+                Err(Error::AddressTaken { address, port, owner })
+            }
+            Some(unfinished) => {
+                self.dismantle_port(unfinished).await?;
+                self.reserve(&network, &subnet, Some(&pool), Some(address)).await
+            }
+            None => self.reserve(&network, &subnet, Some(&pool), Some(address)).await,
+        }
+    }
+
+    /// The record that holds an address of a pool.
+    pub(crate) fn reservation(&self, pool: &str, address: IpAddr) -> Option<PortRow> {
+        let holds = |p: &PortRow| {
+            p.pool.as_deref() == Some(pool) && p.address.is_some_and(|held| held.addr() == address)
+        };
+        self.ports.find(holds)
+    }
+
+    fn note_gateway(&self, mut pool: PoolRow, asked: Option<IpAddr>) -> Result<IpNet> {
+        let proposed = pool.gateway.map(|g| g.addr());
+        let fixed = pool.pending.is_some() || pool.existing.is_some();
+        if let (Some(asked), Some(proposed)) = (asked, proposed)
+            && fixed
+            && asked != proposed
+            && pool.network.is_none()
+        {
+            let reason = format!("the gateway of {} is {proposed}; drop --gateway or correct it", pool.pool);
+            return Err(Error::Conflict { what: "gateway", resource: asked.to_string(), reason });
+        }
+        let Some(gateway) = asked.or(proposed) else {
+            let reason = "it has no gateway; pass --gateway".to_owned();
+            return Err(Error::Invalid { what: "range", resource: pool.pool.to_string(), reason });
+        };
+        let answer = with_length(gateway, pool.pool)?;
+        if asked.is_some() && pool.gateway_asked != asked && pool.network.is_none() {
+            pool.gateway_asked = asked;
+            self.pools.put(&pool.id, &pool)?;
+        }
+        Ok(answer)
+    }
+
+    fn note_aux(&self, mut pool: PoolRow, address: Option<IpAddr>) -> Result<IpNet> {
+        let Some(address) = address else {
+            let advice = "create the network with this pool first";
+            return Err(Error::NotFound { what: "network of pool", resource: pool.pool.to_string(), advice });
+        };
+        let answer = with_length(address, pool.pool)?;
+        if pool.aux.insert(address) {
+            self.pools.put(&pool.id, &pool)?;
+        }
+        Ok(answer)
+    }
+
+    /// The ready network of a pool and the subnet the pool stands for.
+    fn subnet_of(&self, network: &str, pool: &PoolRow) -> Result<(NetworkRow, SubnetRow)> {
+        let advice = "remove the Docker network and create it again";
+        let absent = || Error::NotFound { what: "network of pool", resource: pool.pool.to_string(), advice };
+        let row = self.networks.get(network).filter(|n| n.phase == Phase::Ready).ok_or_else(absent)?;
+        let subnet = row.subnets.iter().find(|s| s.pool.as_ref() == Some(&pool.id)).cloned();
+        Ok((row, subnet.ok_or_else(absent)?))
+    }
+
+    pub(crate) async fn release_address(&self, public: &str, address: IpAddr) -> Result<()> {
+        let Some(key) = key_of(public) else { return Ok(()) };
+        let _turn = self.locks.lock("address", &format!("{key} {address}")).await;
+        let Some(mut row) = self.reservation(key, address) else {
+            return self.forget_note(key, address).await;
+        };
+        if let Some(endpoint) = row.endpoint.clone() {
+            // Docker does not delete an endpoint whose creation failed or whose answer it never saw.
+            self.delete_endpoint(&endpoint).await?;
+            row = match self.ports.get(&row.id) {
+                Some(row) => row,
+                None => return Ok(()),
+            };
+        }
+        self.dismantle_port(row).await
+    }
+
+    async fn forget_note(&self, key: &str, address: IpAddr) -> Result<()> {
+        let _turn = self.locks.lock("pool", key).await;
+        let Some(mut pool) = self.pools.get(key).filter(|p| p.network.is_none()) else { return Ok(()) };
+        let gateway = pool.gateway_asked.take_if(|asked| *asked == address).is_some();
+        if pool.aux.remove(&address) || gateway {
+            self.pools.put(key, &pool)?;
+        }
+        Ok(())
+    }
+}
+
+fn with_length(address: IpAddr, pool: IpNet) -> Result<IpNet> {
+    IpNet::new(address, pool.prefix_len()).map_err(|_| outside(address, pool))
+}
+
+fn outside(address: IpAddr, pool: IpNet) -> Error {
+    let reason = format!("outside subnet {pool}; choose one inside");
+    Error::Invalid { what: "address", resource: address.to_string(), reason }
+}
+
+fn reserved(address: IpAddr, whose: &str) -> Error {
+    let reason = format!("{whose}; choose another address");
+    Error::Conflict { what: "address", resource: address.to_string(), reason }
+}

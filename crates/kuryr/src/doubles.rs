@@ -1,0 +1,9 @@
+//! A Neutron and a host in memory, with Neutron's rules and one fault at the n-th call.
+
+mod cloud;
+mod host;
+mod neutron;
+mod process;
+
+pub(crate) use cloud::{Cloud, Link};
+pub(crate) use process::{Fault, Process, World};

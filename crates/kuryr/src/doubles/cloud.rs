@@ -1,0 +1,140 @@
+//! The state of the cloud and of the host.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use openstack::network::{
+    FixedIp, Network, NewSecurityGroupRule, Port, SecurityGroup, Subnet, SubnetPool, WantedIp,
+};
+use openstack::{ApiError, Error, MacAddr, Result};
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Cloud {
+    pub(crate) extensions: BTreeSet<String>,
+    pub(crate) networks: BTreeMap<String, Network>,
+    pub(crate) subnets: BTreeMap<String, Subnet>,
+    pub(crate) pools: BTreeMap<String, SubnetPool>,
+    pub(crate) ports: BTreeMap<String, Port>,
+    pub(crate) groups: BTreeMap<String, SecurityGroup>,
+    pub(crate) rules: Vec<NewSecurityGroupRule>,
+    pub(crate) links: BTreeMap<String, Link>,
+    pub(crate) routes: Vec<(IpNet, String)>,
+    /// What a binding to the agent's host becomes.
+    pub(crate) vif_type: String,
+    pub(crate) quota_ports: Option<usize>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Link {
+    pub(crate) peer: Option<String>,
+    pub(crate) mac: Option<MacAddr>,
+    pub(crate) mtu: u32,
+    pub(crate) up: bool,
+    pub(crate) master: Option<String>,
+}
+
+pub(crate) const AGENT: &str = "node-1";
+
+pub(crate) fn fault<T>(status: u16, kind: &str, message: impl Into<String>) -> Result<T> {
+    Err(Error::Api(Box::new(ApiError {
+        service: "network",
+        operation: "call".to_owned(),
+        status,
+        kind: kind.to_owned(),
+        message: message.into(),
+        request_id: String::new(),
+    })))
+}
+
+pub(crate) fn new_id() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+impl Cloud {
+    /// Everything that must be equal again; counters of change do not.
+    pub(crate) fn snapshot(&self) -> Self {
+        let mut copy = self.clone();
+        for port in copy.ports.values_mut() {
+            port.revision_number = 0;
+            port.tags.sort();
+        }
+        for network in copy.networks.values_mut() {
+            network.tags.sort();
+            network.subnets.sort();
+        }
+        // Agents remove bridges, not drivers.
+        copy.links.retain(|name, _| !name.starts_with("brq"));
+        copy
+    }
+
+    pub(crate) fn allocate(&self, subnet: &Subnet) -> Result<IpAddr> {
+        let used = |ip: &IpAddr| self.holder(&subnet.id, *ip).is_some();
+        for pool in &subnet.allocation_pools {
+            let mut ip = pool.start;
+            loop {
+                if !used(&ip) {
+                    return Ok(ip);
+                }
+                if ip == pool.end {
+                    break;
+                }
+                ip = next(ip);
+            }
+        }
+        fault(409, "IpAddressGenerationFailure", "no more addresses")
+    }
+
+    pub(crate) fn holder(&self, subnet: &str, ip: IpAddr) -> Option<&Port> {
+        self.ports.values().find(|p| p.fixed_ips.iter().any(|f| f.subnet_id == subnet && f.ip_address == ip))
+    }
+
+    pub(crate) fn place(&self, wanted: &[WantedIp], port: Option<&str>) -> Result<Vec<FixedIp>> {
+        let mut placed = Vec::new();
+        for want in wanted {
+            let Some(subnet) = self.subnets.get(&want.subnet_id) else {
+                return fault(404, "SubnetNotFound", &want.subnet_id);
+            };
+            let ip = match want.ip_address {
+                Some(ip) if !subnet.cidr.contains(&ip) => return fault(400, "InvalidIpForSubnet", ip.to_string()),
+                Some(ip) => match self.holder(&subnet.id, ip) {
+                    Some(other) if Some(other.id.as_str()) != port => {
+                        return fault(409, "IpAddressAlreadyAllocated", ip.to_string());
+                    }
+                    _ => ip,
+                },
+                None => self.allocate(subnet)?,
+            };
+            placed.push(FixedIp { subnet_id: subnet.id.clone(), ip_address: ip });
+        }
+        Ok(placed)
+    }
+
+    pub(crate) fn new_mac(&self) -> MacAddr {
+        let id = uuid::Uuid::new_v4();
+        let [a, b, c, ..] = *id.as_bytes();
+        MacAddr([0xfa, 0x16, 0x3e, a, b, c])
+    }
+
+    pub(crate) fn bind(&self, port: &mut Port) {
+        port.vif_type = Some(match port.host_id.as_deref().unwrap_or_default() {
+            "" => "unbound".to_owned(),
+            AGENT => self.vif_type.clone(),
+            _ => "binding_failed".to_owned(),
+        });
+    }
+
+    pub(crate) fn seen(&self, port: &Port) -> Port {
+        let mut port = port.clone();
+        let up = self.links.get(&crate::names::host_link(&port.id)).is_some_and(|l| l.up);
+        port.status = if up { "ACTIVE" } else { "DOWN" }.to_owned();
+        port
+    }
+}
+
+pub(crate) fn next(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(a) => IpAddr::V4((u32::from(a) + 1).into()),
+        IpAddr::V6(a) => IpAddr::V6((u128::from(a) + 1).into()),
+    }
+}

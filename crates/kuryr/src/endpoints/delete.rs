@@ -1,0 +1,39 @@
+//! The end of an endpoint: its links go, its port stays with the address until that is released.
+
+use crate::service::Inner;
+use crate::state::{EndpointRow, Phase};
+use crate::{Result, binding, names};
+
+impl Inner {
+    pub(crate) async fn delete_endpoint(&self, id: &str) -> Result<()> {
+        if !names::is_docker_id(id) {
+            return Ok(());
+        }
+        let _turn = self.locks.lock("endpoint", id).await;
+        match self.endpoints.get(id) {
+            Some(row) => self.undo_endpoint(row).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Unplugs and forgets; the caller holds the endpoint's lock.
+    pub(crate) async fn undo_endpoint(&self, mut row: EndpointRow) -> Result<()> {
+        if row.phase != Phase::Deleting {
+            row.phase = Phase::Deleting;
+            self.endpoints.put(&row.id, &row)?;
+        }
+        if let Some(plug) = &row.plug {
+            binding::teardown(self.links.as_ref(), plug).await?;
+        }
+        for mut port in self.ports.all(|p| p.endpoint.as_ref() == Some(&row.id)) {
+            if port.pool.is_none() {
+                // Of a foreign IPAM driver, which will not tell us to release it.
+                self.dismantle_port(port).await?;
+            } else {
+                port.endpoint = None;
+                self.ports.put(&port.id, &port)?;
+            }
+        }
+        Ok(self.endpoints.remove(&row.id)?)
+    }
+}

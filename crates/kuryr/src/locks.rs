@@ -1,0 +1,22 @@
+//! One lock per object, so that two requests about the same thing follow one another.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OwnedMutexGuard;
+
+/// Locks by name; unused ones are forgotten.
+#[derive(Debug, Default)]
+pub(crate) struct Locks(Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>);
+
+impl Locks {
+    /// Waits for the object's turn. Order to avoid deadlock: network, address, endpoint, group.
+    pub(crate) async fn lock(&self, kind: &str, id: &str) -> OwnedMutexGuard<()> {
+        let lock = {
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            all.retain(|_, lock| Arc::strong_count(lock) > 1);
+            Arc::clone(all.entry(format!("{kind} {id}")).or_default())
+        };
+        lock.lock_owned().await
+    }
+}

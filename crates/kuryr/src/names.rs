@@ -1,0 +1,106 @@
+//! Names and tags other tools know our objects by, and the shape of ids.
+
+use ipnet::IpNet;
+
+use crate::{Error, Result};
+
+/// Tag of a port we made.
+pub(crate) const PORT_OURS: &str = "compute:kuryr";
+/// Tag of a port that existed before, while we use it.
+pub(crate) const PORT_EXISTING: &str = "kuryr.port.existing";
+/// `device_owner` of a port we use.
+pub(crate) const DEVICE_OWNER: &str = "compute:kuryr";
+
+/// Tags of a Neutron network by the Docker network that uses it, in two halves as old Neutron cut tags.
+pub(crate) fn network_tags(id: &str, adopted: bool) -> Vec<String> {
+    let mut tags = vec![format!("kuryr.net.uuid.lh:{}", cut(id, 0, 32))];
+    if id.len() > 32 {
+        tags.push(format!("kuryr.net.uuid.uh:{}", cut(id, 32, 64)));
+    }
+    if adopted {
+        tags.push(format!("kuryr.net.existing:{}", cut(id, 0, 12)));
+    }
+    tags
+}
+
+pub(crate) fn network_name(id: &str) -> String {
+    format!("kuryr-net-{}", cut(id, 0, 8))
+}
+
+pub(crate) fn subnet_name(cidr: IpNet) -> String {
+    format!("kuryr-subnet-{cidr}")
+}
+
+pub(crate) fn subnetpool_name(prefix: &str, cidr: IpNet) -> String {
+    format!("{prefix}-{cidr}")
+}
+
+pub(crate) fn port_name(device_id: &str) -> String {
+    format!("{device_id}-port")
+}
+
+/// The host's side of a port's link: at most 14 characters, as the kernel allows 15.
+pub(crate) fn host_link(port_id: &str) -> String {
+    cut(&format!("tap{port_id}"), 0, 14).to_owned()
+}
+
+/// The side that moves into the container.
+pub(crate) fn container_link(port_id: &str) -> String {
+    cut(&format!("t_c{port_id}"), 0, 14).to_owned()
+}
+
+pub(crate) fn bridge(network_id: &str) -> String {
+    format!("brq{}", cut(network_id, 0, 11))
+}
+
+fn cut(text: &str, from: usize, to: usize) -> &str {
+    text.get(from..to.min(text.len())).unwrap_or_default()
+}
+
+/// A Docker id: 64 hexadecimal digits, or 25 lower-case letters and digits from Swarm.
+pub(crate) fn is_docker_id(id: &str) -> bool {
+    let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    (id.len() == 64 && id.bytes().all(hex))
+        || (id.len() == 25 && id.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase()))
+}
+
+/// Refuses what is no Docker id before it becomes a journal key or a tag.
+pub(crate) fn check_docker_id(what: &'static str, id: &str) -> Result<()> {
+    if is_docker_id(id) {
+        return Ok(());
+    }
+    let resource: String = id.chars().take(80).collect();
+    let reason = "not an id: 64 hexadecimal digits or 25 lower-case letters and digits are".to_owned();
+    Err(Error::Invalid { what, resource, reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_cut_in_halves_and_short_ids_have_one() {
+        let id = "0123456789abcdef".repeat(4);
+        assert_eq!(
+            network_tags(&id, true),
+            [
+                "kuryr.net.uuid.lh:0123456789abcdef0123456789abcdef",
+                "kuryr.net.uuid.uh:0123456789abcdef0123456789abcdef",
+                "kuryr.net.existing:0123456789ab"
+            ]
+        );
+        assert_eq!(network_tags("abcdefghijklmnopqrstuvwxy", false).len(), 1);
+        assert_eq!(host_link("12345678-9abc-def0-1111-222222222222"), "tap12345678-9a");
+        assert_eq!(container_link("12345678-9abc-def0-1111-222222222222"), "t_c12345678-9a");
+        assert_eq!(bridge("12345678-9abc-def0-1111-222222222222"), "brq12345678-9a");
+    }
+
+    #[test]
+    fn only_docker_ids_become_keys() {
+        assert!(check_docker_id("network", &"a".repeat(64)).is_ok());
+        assert!(check_docker_id("network", &"z".repeat(25)).is_ok());
+        for bad in ["", "../x", &"A".repeat(64), &"g".repeat(64), &"é".repeat(32)] {
+            assert!(check_docker_id("network", bad).is_err(), "{bad}");
+        }
+    }
+}

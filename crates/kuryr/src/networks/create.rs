@@ -1,0 +1,209 @@
+//! Creation of a Docker network: everything is checked, then written down, then made.
+
+use std::collections::BTreeSet;
+
+use ipnet::IpNet;
+use tokio::sync::OwnedMutexGuard;
+
+use crate::api::{IpamData, NetworkRequest};
+use crate::names;
+use crate::options::{Existing, Options};
+use crate::service::Inner;
+use crate::state::{MadePool, NetworkRow, Phase, PoolRow, SubnetRow};
+use crate::{Error, Result};
+
+/// A range of the network with the pool Docker got it from, if that was ours.
+pub(super) struct Range {
+    pub(super) data: IpamData,
+    pub(super) v6: bool,
+    pub(super) pool: Option<PoolRow>,
+}
+
+impl Range {
+    /// The gateway the user named, as opposed to one we proposed.
+    pub(super) fn asked_gateway(&self) -> Option<std::net::IpAddr> {
+        self.pool.as_ref().and_then(|p| p.gateway_asked)
+    }
+
+    fn subnet(&self) -> SubnetRow {
+        let cidr = self.data.pool.trunc();
+        let mut aux: BTreeSet<_> = self.data.aux.iter().map(IpNet::addr).collect();
+        aux.extend(self.pool.iter().flat_map(|p| p.aux.iter().copied()));
+        SubnetRow {
+            name: names::subnet_name(cidr),
+            cidr: Some(cidr),
+            v6: self.v6,
+            id: None,
+            ours: true,
+            from_pool: None,
+            gateway: self.data.gateway.map(|g| g.addr()),
+            routes: Vec::new(),
+            aux,
+            pool: self.pool.as_ref().map(|p| p.id.clone()),
+        }
+    }
+}
+
+impl Inner {
+    pub(crate) async fn create_network(&self, request: NetworkRequest) -> Result<()> {
+        names::check_docker_id("network", &request.id)?;
+        let _turn = self.locks.lock("network", &request.id).await;
+        if let Some(row) = self.networks.get(&request.id) {
+            if row.phase == Phase::Ready {
+                return Ok(());
+            }
+            self.dismantle_network(row).await?;
+        }
+        let options = Options::read(&request.options)?;
+        let (ranges, _turns) = self.hold_ranges(&request).await?;
+        let mut row = NetworkRow {
+            id: request.id.clone(),
+            phase: Phase::Creating,
+            mark: uuid::Uuid::new_v4().simple().to_string(),
+            name: names::network_name(&request.id),
+            neutron_id: None,
+            adopted: false,
+            shared: options.shared.filter(|shared| *shared),
+            internal: request.internal,
+            mtu: 0,
+            made_pools: Vec::new(),
+            subnets: ranges.iter().map(Range::subnet).collect(),
+        };
+        let made = match named_network(&options, &ranges) {
+            Some(existing) => self.adopt_network(&mut row, &existing, &options, &ranges).await,
+            None => self.own_network(&mut row, &options, &ranges).await,
+        };
+        let made = match made {
+            Ok(()) => self.bind(&mut row, &ranges),
+            failed => failed,
+        };
+        if let Err(error) = made {
+            self.abandon_network(row).await;
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// The ranges with their pools locked: another network of the same range may be after the same pool.
+    async fn hold_ranges(&self, request: &NetworkRequest) -> Result<(Vec<Range>, Vec<OwnedMutexGuard<()>>)> {
+        loop {
+            let ranges = self.ranges(request)?;
+            let keys: BTreeSet<&String> = ranges.iter().filter_map(|r| r.pool.as_ref()).map(|p| &p.id).collect();
+            let mut turns = Vec::new();
+            for key in &keys {
+                turns.push(self.locks.lock("pool", key).await);
+            }
+            let free = |key: &&String| {
+                self.pools.get(key).is_some_and(|p| p.network.is_none_or(|network| network == request.id))
+            };
+            if keys.iter().all(free) {
+                return Ok((ranges, turns));
+            }
+        }
+    }
+
+    /// Pairs the ranges with the pools we handed out: the request does not say which, so the oldest free one of
+    /// equal range goes, those with the same gateway first.
+    fn ranges(&self, request: &NetworkRequest) -> Result<Vec<Range>> {
+        let refuse = |resource: String, reason: &str| {
+            Err(Error::Invalid { what: "network range", resource, reason: reason.to_owned() })
+        };
+        let mut ranges: Vec<Range> = Vec::new();
+        let items = request.ipv4.iter().map(|d| (d, false)).chain(request.ipv6.iter().map(|d| (d, true)));
+        for (data, v6) in items {
+            let cidr = data.pool;
+            if cidr.prefix_len() == 0 {
+                return refuse(cidr.to_string(), "no range; use --ipam-driver kuryr and --subnet");
+            }
+            if cidr.trunc() != cidr || matches!(cidr, IpNet::V6(_)) != v6 {
+                return refuse(cidr.to_string(), "not a network range of its family; correct --subnet");
+            }
+            if let Some(other) = ranges.iter().map(|r| r.data.pool).find(|r| r.contains(&cidr) || cidr.contains(r)) {
+                return refuse(cidr.to_string(), &format!("overlaps {other} of the same network"));
+            }
+            if let Some(outside) = data.gateway.iter().chain(&data.aux).find(|a| !cidr.contains(&a.addr())) {
+                return refuse(cidr.to_string(), &format!("{} is outside", outside.addr()));
+            }
+            let mut free = self.pools.all(|p| {
+                p.pool == cidr && p.v6 == v6 && p.network.as_ref().is_none_or(|n| *n == request.id)
+            });
+            free.sort_by_key(|p| {
+                let gateway = p.gateway_asked.or(p.gateway.map(|g| g.addr()));
+                (gateway != data.gateway.map(|g| g.addr()), p.created)
+            });
+            ranges.push(Range { data: data.clone(), v6, pool: free.into_iter().next() });
+        }
+        if ranges.is_empty() {
+            return refuse(request.id.clone(), "neither an IPv4 nor an IPv6 range; pass --subnet");
+        }
+        Ok(ranges)
+    }
+
+    /// Takes over what automatic pools prepared and makes the rest.
+    async fn own_network(&self, row: &mut NetworkRow, options: &Options, ranges: &[Range]) -> Result<()> {
+        for (subnet, range) in row.subnets.iter_mut().zip(ranges) {
+            let automatic = range.pool.as_ref().is_some_and(|p| p.pending.is_some());
+            if let Some(wanted) = options.pool(range.v6)
+                && !automatic
+            {
+                subnet.from_pool = Some(self.existing_pool(wanted, range.v6).await?.id);
+            } else if !automatic {
+                let cidr = range.data.pool;
+                let name = names::subnetpool_name(&self.settings.subnetpool_name_prefix, cidr);
+                row.made_pools.push(MadePool { name, cidr, id: None });
+            }
+        }
+        let pending = ranges.iter().enumerate().filter_map(|(at, range)| {
+            let key = range.pool.as_ref()?.pending.as_deref()?;
+            Some((at, self.networks.get(key)?))
+        });
+        let mut pending: Vec<(usize, NetworkRow)> = pending.collect();
+        if !pending.is_empty() {
+            // The first prepared network becomes the Docker network; a second family's gives its range to it.
+            let (at, base) = pending.remove(0);
+            let key = base.id;
+            row.mark = base.mark;
+            row.name = base.name;
+            row.neutron_id = base.neutron_id;
+            row.mtu = base.mtu;
+            if let (Some(slot), Some(mut subnet)) = (row.subnets.get_mut(at), base.subnets.into_iter().next()) {
+                subnet.aux = std::mem::take(&mut slot.aux);
+                *slot = subnet;
+            }
+            for (at, other) in &pending {
+                if let (Some(slot), Some(subnet)) = (row.subnets.get_mut(*at), other.subnets.first()) {
+                    slot.from_pool = subnet.from_pool.clone();
+                }
+            }
+            self.networks.put(&row.id, row)?;
+            self.networks.remove(&key)?;
+            for (_, other) in pending {
+                self.dismantle_network(other).await?;
+            }
+        } else {
+            self.networks.put(&row.id, row)?;
+        }
+        self.make_subnetpools(row).await?;
+        self.make_network(row).await?;
+        self.tag_own_network(row).await?;
+        self.make_subnets(row, None).await
+    }
+
+    /// Ties the pools to the network; from here on it exists for Docker.
+    fn bind(&self, row: &mut NetworkRow, ranges: &[Range]) -> Result<()> {
+        for mut pool in ranges.iter().filter_map(|r| r.pool.clone()) {
+            pool.network = Some(row.id.clone());
+            pool.pending = None;
+            pool.released = None;
+            self.pools.put(&pool.id, &pool)?;
+        }
+        row.phase = Phase::Ready;
+        Ok(self.networks.put(&row.id, row)?)
+    }
+}
+
+/// The existing network the user means: named itself, or through one of its subnets.
+fn named_network(options: &Options, ranges: &[Range]) -> Option<Existing> {
+    let through = || ranges.iter().find_map(|r| Some(r.pool.as_ref()?.existing.as_ref()?.network_id.clone()));
+    options.network.clone().or_else(|| through().map(Existing::Id))
+}

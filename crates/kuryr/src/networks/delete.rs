@@ -1,0 +1,126 @@
+//! Removal of a network: of exactly what its record says was made, whether or not the making was finished.
+
+use openstack::network::Taggable;
+
+use crate::Result;
+use crate::error::CloudContext;
+use crate::names;
+use crate::service::Inner;
+use crate::state::{NetworkRow, Phase};
+
+impl Inner {
+    pub(crate) async fn delete_network(&self, id: &str) -> Result<()> {
+        if !names::is_docker_id(id) {
+            return Ok(());
+        }
+        let _turn = self.locks.lock("network", id).await;
+        let Some(mut row) = self.networks.get(id) else { return Ok(()) };
+        // Before the first call, so that it is finished after a crash.
+        if row.phase != Phase::Deleting {
+            row.phase = Phase::Deleting;
+            self.networks.put(id, &row)?;
+        }
+        // Docker removes a network only without endpoints; what is left was lost on the way.
+        for endpoint in self.endpoints.all(|e| e.network == id) {
+            self.delete_endpoint(&endpoint.id).await?;
+        }
+        for port in self.ports.all(|p| p.network == id) {
+            self.dismantle_port(port).await?;
+        }
+        self.dismantle_network(row).await?;
+        for pool in self.pools.all(|p| p.network.as_deref() == Some(id)) {
+            self.pools.remove(&pool.id)?;
+        }
+        Ok(())
+    }
+
+    /// Undoes a failed creation; what cannot be undone now stays in the journal and is tried again.
+    pub(crate) async fn abandon_network(&self, mut row: NetworkRow) {
+        let known = self.networks.get(&row.id).is_some();
+        if !known && row.neutron_id.is_none() {
+            return;
+        }
+        row.phase = Phase::Deleting;
+        if let Err(error) = self.networks.put(&row.id, &row) {
+            tracing::error!(network = row.id, %error, "cannot note that the network is to be removed");
+        }
+        let id = row.id.clone();
+        if let Err(error) = self.dismantle_network(row).await {
+            tracing::warn!(network = id, %error, "cannot undo the creation now, trying again later");
+        }
+    }
+
+    /// Removes what the record says and then the record. Pools Docker still holds are free for another try.
+    pub(crate) async fn dismantle_network(&self, row: NetworkRow) -> Result<()> {
+        if row.adopted {
+            self.give_back_network(&row).await?;
+        } else {
+            self.remove_own_network(&row).await?;
+        }
+        for mut pool in self.pools.all(|p| p.network.as_ref() == Some(&row.id)) {
+            if pool.released.is_some() {
+                self.pools.remove(&pool.id)?;
+            } else {
+                pool.network = None;
+                self.pools.put(&pool.id, &pool)?;
+            }
+        }
+        Ok(self.networks.remove(&row.id)?)
+    }
+
+    async fn remove_own_network(&self, row: &NetworkRow) -> Result<()> {
+        let networks = match &row.neutron_id {
+            Some(id) => vec![id.clone()],
+            None => {
+                let found = self.marked_networks(row).await.doing("find network", &row.name)?;
+                found.into_iter().map(|n| n.id).collect()
+            }
+        };
+        for id in networks {
+            // Its subnets go with it.
+            self.neutron.delete_network(&id).await.doing("delete network", id)?;
+        }
+        for pool in &row.made_pools {
+            let pools = match &pool.id {
+                Some(id) => vec![id.clone()],
+                None => {
+                    let found = self.marked_subnetpools(pool, &row.mark).await;
+                    found.doing("find subnet pool", &pool.name)?.into_iter().map(|p| p.id).collect()
+                }
+            };
+            for id in pools {
+                self.neutron.delete_subnetpool(&id).await.doing("delete subnet pool", id)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn give_back_network(&self, row: &NetworkRow) -> Result<()> {
+        let Some(id) = &row.neutron_id else { return Ok(()) };
+        for subnet in row.subnets.iter().filter(|s| s.ours) {
+            let subnets = match &subnet.id {
+                Some(id) => vec![id.clone()],
+                None => {
+                    let found = self.marked_subnets(id, subnet, &row.mark).await;
+                    found.doing("find subnet", &subnet.name)?.into_iter().map(|s| s.id).collect()
+                }
+            };
+            for id in subnets {
+                self.neutron.delete_subnet(&id).await.doing("delete subnet", id)?;
+            }
+        }
+        let network = match self.neutron.get_network(id).await {
+            Err(e) if e.is_not_found() => return Ok(()),
+            other => other.doing("get network", id)?,
+        };
+        let ours = names::network_tags(&row.id, true);
+        let rest: Vec<String> = network.tags.iter().filter(|t| !ours.contains(t)).cloned().collect();
+        if rest.len() == network.tags.len() {
+            return Ok(());
+        }
+        match self.neutron.set_tags(Taggable::Network, id, &rest).await {
+            Err(e) if e.is_not_found() => Ok(()),
+            other => other.doing("untag network", id),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Putting right what a crash or an unreachable cloud left half done. Only what the journal names is touched.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::pools::PENDING;
+use crate::service::{Inner, Service};
+use crate::state::{Phase, now};
+use crate::{Error, Result};
+
+/// Pause between two rounds of the background sweeper.
+const SWEEP_EVERY: Duration = Duration::from_secs(30);
+/// A pool without network is dropped after this time, in milliseconds.
+const POOL_AGE: u64 = 10 * 60 * 1000;
+/// A reservation without endpoint is given up after this time: Docker creates the endpoint within seconds, and
+/// repeats a request whose answer was lost for 30 s; in milliseconds.
+const RESERVATION_AGE: u64 = 2 * 60 * 1000;
+/// A network whose pools Docker has released is removed after this time: its creation failed for Docker, or the
+/// removal did not reach us; in milliseconds.
+const RELEASED_AGE: u64 = 60 * 1000;
+
+/// What a previous process left unfinished.
+#[derive(Debug, Default)]
+pub(crate) struct Stale {
+    endpoints: Vec<String>,
+    ports: Vec<String>,
+    groups: Vec<String>,
+    networks: Vec<String>,
+}
+
+impl Stale {
+    /// Taken when the journal is opened, so that what is begun afterwards is not mistaken for it.
+    pub(crate) fn of(s: &Inner) -> Self {
+        let orphan = |key: &str| {
+            key.starts_with(PENDING) && s.pools.find(|p| p.pending.as_deref() == Some(key)).is_none()
+        };
+        Self {
+            endpoints: s.endpoints.all(|e| e.phase != Phase::Ready).into_iter().map(|e| e.id).collect(),
+            ports: s.ports.all(|p| p.phase != Phase::Ready).into_iter().map(|p| p.id).collect(),
+            groups: s.groups.all(|_| true).into_iter().map(|g| g.id).collect(),
+            networks: s
+                .networks
+                .all(|n| n.phase != Phase::Ready || orphan(&n.id))
+                .into_iter()
+                .map(|n| n.id)
+                .collect(),
+        }
+    }
+
+    fn add_doomed(&mut self, s: &Inner) {
+        let doomed = s.endpoints.all(|e| e.phase == Phase::Deleting);
+        self.endpoints.extend(doomed.into_iter().map(|e| e.id));
+        self.ports.extend(s.ports.all(|p| p.phase == Phase::Deleting).into_iter().map(|p| p.id));
+        self.groups.extend(s.groups.all(|g| g.phase != Phase::Creating).into_iter().map(|g| g.id));
+        self.networks.extend(s.networks.all(|n| n.phase == Phase::Deleting).into_iter().map(|n| n.id));
+        for list in [&mut self.endpoints, &mut self.ports, &mut self.groups, &mut self.networks] {
+            list.sort();
+            list.dedup();
+        }
+    }
+}
+
+/// Reservations made before this are old.
+fn old() -> u64 {
+    now().saturating_sub(RESERVATION_AGE)
+}
+
+impl Service {
+    /// Finishes or undoes what a previous process left half done and starts the background sweeper that retries
+    /// what cannot be done now (cloud unreachable). May run while requests are served.
+    ///
+    /// # Errors
+    /// [`Error::Journal`]; anything else is logged and tried again.
+    pub async fn recover(&self) -> Result<()> {
+        if self.inner.sweeper.set(()).is_ok() {
+            let weak = Arc::downgrade(&self.inner);
+            tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(SWEEP_EVERY).await;
+                    let Some(inner) = weak.upgrade() else { return };
+                    if let Err(error) = inner.sweep().await {
+                        tracing::error!(%error, "the sweeper cannot write the journal");
+                    }
+                }
+            });
+        }
+        self.inner.sweep().await
+    }
+}
+
+impl Inner {
+    /// One round over everything doomed, stale or forgotten by Docker.
+    pub(crate) async fn sweep(&self) -> Result<()> {
+        let mut stale = self.take_stale();
+        stale.add_doomed(self);
+        for id in &stale.endpoints {
+            self.logged("endpoint", id, self.sweep_endpoint(id).await)?;
+        }
+        let forgotten = self.ports.all(|p| p.phase == Phase::Ready && p.endpoint.is_none() && p.created < old());
+        stale.ports.extend(forgotten.into_iter().map(|p| p.id));
+        for id in &stale.ports {
+            self.logged("port", id, self.sweep_port(id).await)?;
+        }
+        for id in &stale.groups {
+            self.logged("security group", id, self.release_group(id).await)?;
+        }
+        for id in &stale.networks {
+            self.logged("network", id, self.sweep_network(id).await)?;
+        }
+        self.sweep_released().await?;
+        let old = now().saturating_sub(POOL_AGE);
+        for pool in self.pools.all(|p| p.network.is_none() && p.created < old) {
+            let _turn = self.locks.lock("pool", &pool.id).await;
+            if let Some(pool) = self.pools.get(&pool.id).filter(|p| p.network.is_none()) {
+                let id = pool.id.clone();
+                self.logged("pool", &id, self.drop_pool(pool).await)?;
+            }
+        }
+        // What failed is still in the journal; what a previous process began is still only in this list.
+        self.return_stale(stale);
+        Ok(())
+    }
+
+    async fn sweep_endpoint(&self, id: &str) -> Result<()> {
+        let _turn = self.locks.lock("endpoint", id).await;
+        match self.endpoints.get(id) {
+            // The same id may be in use again.
+            Some(row) if row.phase != Phase::Ready => self.undo_endpoint(row).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn sweep_port(&self, id: &str) -> Result<()> {
+        let Some(row) = self.ports.get(id) else { return Ok(()) };
+        let held = row.address.map(|a| format!("{} {}", row.pool.as_deref().unwrap_or_default(), a.addr()));
+        let _turn = match &held {
+            Some(held) => Some(self.locks.lock("address", held).await),
+            None => None,
+        };
+        match self.ports.get(id) {
+            Some(row) if row.endpoint.is_none() && (row.phase != Phase::Ready || row.created < old()) => {
+                self.dismantle_port(row).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn sweep_network(&self, id: &str) -> Result<()> {
+        let _turn = self.locks.lock("network", id).await;
+        match self.networks.get(id) {
+            Some(row) if row.phase != Phase::Ready || id.starts_with(PENDING) => {
+                for port in self.ports.all(|p| p.network == id) {
+                    self.dismantle_port(port).await?;
+                }
+                self.dismantle_network(row).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn sweep_released(&self) -> Result<()> {
+        let old = now().saturating_sub(RELEASED_AGE);
+        for network in self.networks.all(|n| n.phase == Phase::Ready && !n.id.starts_with(PENDING)) {
+            let pools = self.pools.all(|p| p.network.as_ref() == Some(&network.id));
+            let released = !pools.is_empty() && pools.iter().all(|p| p.released.is_some_and(|at| at < old));
+            if released && self.endpoints.find(|e| e.network == network.id).is_none() {
+                self.logged("network", &network.id, self.delete_network(&network.id).await)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn logged(&self, what: &'static str, id: &str, outcome: Result<()>) -> Result<()> {
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(Error::Journal(error)) => Err(error.into()),
+            Err(error) => {
+                tracing::warn!(what, id, %error, "cannot put right now, trying again later");
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! The service: requests in, each run to its end even if the caller goes away.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use ipnet::IpNet;
+use journal::StateDir;
+use tokio::sync::OnceCell;
+
+use crate::api::{
+    AddressRequest, CreatedEndpoint, EndpointRequest, EndpointStatus, Joined, NetworkRequest, NetworkStatus, Pool,
+    PoolRequest, PoolStatus, Status,
+};
+use crate::locks::Locks;
+use crate::recover::Stale;
+use crate::state::{EndpointRow, GroupRow, NetworkRow, Phase, PoolRow, PortRow};
+use crate::table::Table;
+use crate::{Error, HostLinks, Neutron, Result, Settings};
+
+/// The network service. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Service {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What every operation works with.
+pub(crate) struct Inner {
+    pub(crate) settings: Settings,
+    pub(crate) neutron: Arc<dyn Neutron>,
+    pub(crate) links: Arc<dyn HostLinks>,
+    pub(crate) pools: Table<PoolRow>,
+    pub(crate) networks: Table<NetworkRow>,
+    pub(crate) ports: Table<PortRow>,
+    pub(crate) endpoints: Table<EndpointRow>,
+    pub(crate) groups: Table<GroupRow>,
+    pub(crate) locks: Locks,
+    extensions: OnceCell<BTreeSet<String>>,
+    pub(crate) sweeper: OnceLock<()>,
+    stale: Mutex<Stale>,
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service").field("settings", &self.inner.settings).finish_non_exhaustive()
+    }
+}
+
+impl Service {
+    /// Reads the journal. Makes no call to the cloud and none to the kernel.
+    ///
+    /// # Errors
+    /// [`Error::Journal`] when the state directory cannot be read.
+    pub fn open(
+        settings: Settings,
+        state: &StateDir,
+        neutron: Arc<dyn Neutron>,
+        links: Arc<dyn HostLinks>,
+    ) -> Result<Self> {
+        let inner = Inner {
+            settings,
+            neutron,
+            links,
+            pools: Table::open(state, "pools")?,
+            networks: Table::open(state, "networks")?,
+            ports: Table::open(state, "ports")?,
+            endpoints: Table::open(state, "endpoints")?,
+            groups: Table::open(state, "groups")?,
+            locks: Locks::default(),
+            extensions: OnceCell::new(),
+            sweeper: OnceLock::new(),
+            stale: Mutex::default(),
+        };
+        inner.return_stale(Stale::of(&inner));
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Runs `work` to its end in its own task and waits for it up to the deadline: a client that hangs up must
+    /// not leave half an operation behind.
+    async fn run<T, F>(
+        &self,
+        operation: &'static str,
+        resource: String,
+        work: impl FnOnce(Arc<Inner>) -> F,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let task = tokio::spawn(work(Arc::clone(&self.inner)));
+        let deadline = self.inner.settings.deadline;
+        match tokio::time::timeout(deadline, task).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(died)) => Err(Error::Broken { operation, resource, reason: died.to_string() }),
+            Err(_) => Err(Error::Deadline { operation, resource, seconds: deadline.as_secs() }),
+        }
+    }
+
+    /// A pool for a network: the user's range without a call to Neutron, or a range allocated by Neutron.
+    ///
+    /// # Errors
+    /// Bad options, an ambiguous or absent existing subnet, an automatic range that overlaps this host's own.
+    pub async fn request_pool(&self, request: PoolRequest) -> Result<Pool> {
+        let name = request.pool.map_or_else(|| "automatic".to_owned(), |p| p.to_string());
+        self.run("request pool", name, |s| async move { s.request_pool(request).await }).await
+    }
+
+    /// Docker no longer needs the pool; unknown ones are already released.
+    ///
+    /// # Errors
+    /// Neutron or the journal fail; it is tried again in the background.
+    pub async fn release_pool(&self, pool_id: &str) -> Result<()> {
+        let id = pool_id.to_owned();
+        self.run("release pool", id.clone(), |s| async move { s.release_pool(&id).await }).await
+    }
+
+    /// An address of a pool, with the pool's prefix length. For a container, this is the port.
+    ///
+    /// # Errors
+    /// Outside the subnet, used by somebody else, quota, Neutron fails.
+    pub async fn request_address(&self, request: AddressRequest) -> Result<IpNet> {
+        let name = request.address.map_or_else(|| request.pool_id.clone(), |a| a.to_string());
+        self.run("request address", name, |s| async move { s.request_address(request).await }).await
+    }
+
+    /// Docker no longer needs the address: the port is deleted, or given back as found. Unknown ones are released.
+    ///
+    /// # Errors
+    /// Neutron, links or the journal fail; it is tried again in the background.
+    pub async fn release_address(&self, pool_id: &str, address: IpAddr) -> Result<()> {
+        let id = pool_id.to_owned();
+        let work = |s: Arc<Inner>| async move { s.release_address(&id, address).await };
+        self.run("release address", address.to_string(), work).await
+    }
+
+    /// Makes or adopts the Neutron network of a Docker network; all or nothing.
+    ///
+    /// # Errors
+    /// Bad options, conflicts with what exists, quota, Neutron fails.
+    pub async fn create_network(&self, request: NetworkRequest) -> Result<()> {
+        self.run("create network", request.id.clone(), |s| async move { s.create_network(request).await }).await
+    }
+
+    /// Removes what was made for a Docker network and gives back what was adopted. Unknown ones are deleted.
+    ///
+    /// # Errors
+    /// Neutron or the journal fail; it is tried again in the background.
+    pub async fn delete_network(&self, id: &str) -> Result<()> {
+        let id = id.to_owned();
+        self.run("delete network", id.clone(), |s| async move { s.delete_network(&id).await }).await
+    }
+
+    /// Binds the reserved port to this host and plugs it.
+    ///
+    /// # Errors
+    /// No such network or address, binding refused, link trouble, port not active.
+    pub async fn create_endpoint(&self, request: EndpointRequest) -> Result<CreatedEndpoint> {
+        let name = request.endpoint_id.clone();
+        self.run("create endpoint", name, |s| async move { s.create_endpoint(request).await }).await
+    }
+
+    /// Unplugs an endpoint; its port goes with the address. Unknown ones are deleted.
+    ///
+    /// # Errors
+    /// A link cannot be removed; it is tried again in the background.
+    pub async fn delete_endpoint(&self, _network_id: &str, endpoint_id: &str) -> Result<()> {
+        let id = endpoint_id.to_owned();
+        self.run("delete endpoint", id.clone(), |s| async move { s.delete_endpoint(&id).await }).await
+    }
+
+    /// What Docker needs to move the link into the container; from memory.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an unknown endpoint.
+    pub async fn join(&self, network_id: &str, endpoint_id: &str) -> Result<Joined> {
+        let _turn = self.inner.locks.lock("endpoint", endpoint_id).await;
+        self.inner.join(network_id, endpoint_id)
+    }
+
+    /// The container left; unknown endpoints have left.
+    ///
+    /// # Errors
+    /// [`Error::Journal`].
+    pub async fn leave(&self, _network_id: &str, endpoint_id: &str) -> Result<()> {
+        let _turn = self.inner.locks.lock("endpoint", endpoint_id).await;
+        self.inner.leave(endpoint_id)
+    }
+
+    /// Port, link and state of an endpoint from memory; empty for an unknown one.
+    ///
+    /// # Errors
+    /// None today.
+    pub async fn endpoint_info(&self, _network_id: &str, endpoint_id: &str) -> Result<BTreeMap<String, String>> {
+        Ok(self.inner.endpoint_info(endpoint_id))
+    }
+
+    /// What the service holds.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let s = &self.inner;
+        let networks = s.networks.all(|n| !n.id.starts_with(crate::pools::PENDING));
+        let endpoints = s.endpoints.all(|_| true);
+        let doomed = s.networks.all(|n| n.phase == Phase::Deleting).len()
+            + s.ports.all(|p| p.phase == Phase::Deleting).len()
+            + s.groups.all(|g| g.phase == Phase::Deleting).len()
+            + endpoints.iter().filter(|e| e.phase == Phase::Deleting).count();
+        Status {
+            networks: networks
+                .into_iter()
+                .map(|n| NetworkStatus {
+                    subnets: n.subnets.iter().filter_map(|sub| sub.cidr).collect(),
+                    id: n.id,
+                    neutron_id: n.neutron_id,
+                    adopted: n.adopted,
+                    phase: n.phase.text(),
+                })
+                .collect(),
+            endpoints: endpoints
+                .into_iter()
+                .map(|e| EndpointStatus {
+                    port_id: e.plug.as_ref().map(|p| p.port_id.clone()),
+                    link: e.plug.map(|p| p.host).unwrap_or_default(),
+                    id: e.id,
+                    network_id: e.network,
+                    phase: e.phase.text(),
+                    joined: e.joined,
+                })
+                .collect(),
+            pools: s
+                .pools
+                .all(|_| true)
+                .into_iter()
+                .map(|p| PoolStatus { id: crate::pools::public_id(&p.id), pool: p.pool, network_id: p.network })
+                .collect(),
+            doomed,
+        }
+    }
+}
+
+impl Inner {
+    pub(crate) fn take_stale(&self) -> Stale {
+        std::mem::take(&mut *self.stale.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn return_stale(&self, stale: Stale) {
+        *self.stale.lock().unwrap_or_else(PoisonError::into_inner) = stale;
+    }
+
+    /// Whether Neutron has an extension; asked once per process, and not taken for absent for ever on a failure.
+    pub(crate) async fn has_extension(&self, alias: &str) -> bool {
+        match self.extensions.get_or_try_init(|| self.neutron.extensions()).await {
+            Ok(all) => all.contains(alias),
+            Err(error) => {
+                tracing::warn!(%error, "cannot list Neutron's extensions, going on without {alias}");
+                false
+            }
+        }
+    }
+}
+
+/// Takes the outcome of a creation; if its effect is unknown, what it may have made counts instead.
+pub(crate) async fn settle<T>(
+    made: openstack::Result<T>,
+    look: impl Future<Output = openstack::Result<Option<T>>>,
+) -> openstack::Result<T> {
+    match made {
+        Err(error) if error.effect_unknown() => match look.await {
+            Ok(Some(found)) => Ok(found),
+            _ => Err(error),
+        },
+        other => other,
+    }
+}

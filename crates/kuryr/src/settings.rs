@@ -1,0 +1,48 @@
+//! What the operator decides.
+
+use std::time::Duration;
+
+/// Settings of the network service; the keys of `kuryr.conf` they come from stand in brackets.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Name of this host as Neutron's agents know it (`[DEFAULT] host`).
+    pub host: String,
+    /// DHCP on subnets we make (`[neutron] enable_dhcp`).
+    pub enable_dhcp: bool,
+    /// Subnet pool for automatic IPv4 ranges (`[neutron] default_subnetpool_v4`).
+    pub default_subnetpool_v4: String,
+    /// Subnet pool for automatic IPv6 ranges (`[neutron] default_subnetpool_v6`).
+    pub default_subnetpool_v6: String,
+    /// Prefix of the names of pools we make (`[neutron] subnetpool_name_prefix`).
+    pub subnetpool_name_prefix: String,
+    /// Prefix of the link's name in a container (`[binding] veth_dst_prefix`).
+    pub veth_dst_prefix: String,
+    /// Open exposed ports in a security group (`[DEFAULT] process_external_connectivity`).
+    pub process_external_connectivity: bool,
+    /// Refuse an endpoint whose port does not become ACTIVE (`[neutron] vif_plugging_is_fatal`).
+    pub vif_plugging_is_fatal: bool,
+    /// How long to wait for ACTIVE; cut to 20 s, below Docker's patience (`[neutron] vif_plugging_timeout`).
+    pub vif_plugging_timeout: Duration,
+    /// MTU where Neutron names none, in bytes.
+    pub default_mtu: u32,
+    /// Answer the caller after this time even if the operation still runs.
+    pub deadline: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            host: String::new(),
+            enable_dhcp: true,
+            default_subnetpool_v4: "kuryr".to_owned(),
+            default_subnetpool_v6: "kuryr6".to_owned(),
+            subnetpool_name_prefix: "kuryrPool".to_owned(),
+            veth_dst_prefix: "eth".to_owned(),
+            process_external_connectivity: true,
+            vif_plugging_is_fatal: false,
+            vif_plugging_timeout: Duration::from_secs(20),
+            default_mtu: 1500,
+            deadline: Duration::from_secs(25),
+        }
+    }
+}

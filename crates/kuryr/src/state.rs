@@ -1,0 +1,212 @@
+//! What the journal keeps: one record per pool, network, port, endpoint and security group of ours.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ipnet::IpNet;
+use openstack::MacAddr;
+use openstack::network::{FixedIp, HostRoute, Port, Subnet};
+use serde::{Deserialize, Serialize};
+
+/// How far an object is. A record that is not `Ready` after a restart is undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Phase {
+    /// Something may have been made.
+    Creating,
+    /// In use.
+    Ready,
+    /// Something may still be there; tried again until it is gone.
+    Deleting,
+}
+
+impl Phase {
+    pub(crate) fn text(self) -> String {
+        match self {
+            Self::Creating => "creating",
+            Self::Ready => "ready",
+            Self::Deleting => "deleting",
+        }
+        .to_owned()
+    }
+}
+
+/// A pool handed to Docker.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct PoolRow {
+    /// The UUID in the id Docker knows.
+    pub(crate) id: String,
+    pub(crate) space: String,
+    pub(crate) pool: IpNet,
+    pub(crate) v6: bool,
+    pub(crate) options: BTreeMap<String, String>,
+    /// Docker let us choose the range.
+    pub(crate) automatic: bool,
+    /// Key of the network made with an automatic range, until a Docker network takes it over.
+    pub(crate) pending: Option<String>,
+    /// The subnet the user named.
+    pub(crate) existing: Option<Subnet>,
+    /// The gateway we proposed.
+    pub(crate) gateway: Option<IpNet>,
+    /// The gateway the user asked for.
+    pub(crate) gateway_asked: Option<IpAddr>,
+    /// Addresses that are for nobody.
+    pub(crate) aux: BTreeSet<IpAddr>,
+    /// Docker network that uses it.
+    pub(crate) network: Option<String>,
+    /// Milliseconds since 1970.
+    pub(crate) created: u64,
+    /// When Docker released it while its network still existed; milliseconds since 1970.
+    pub(crate) released: Option<u64>,
+}
+
+/// A Docker network, or a network made for an automatic pool.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct NetworkRow {
+    pub(crate) id: String,
+    pub(crate) phase: Phase,
+    /// Stands in the description of everything made for it, to find it again.
+    pub(crate) mark: String,
+    pub(crate) name: String,
+    pub(crate) neutron_id: Option<String>,
+    /// The Neutron network existed before.
+    pub(crate) adopted: bool,
+    pub(crate) shared: Option<bool>,
+    pub(crate) internal: bool,
+    pub(crate) mtu: u32,
+    pub(crate) made_pools: Vec<MadePool>,
+    pub(crate) subnets: Vec<SubnetRow>,
+}
+
+/// A subnet pool of ours.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct MadePool {
+    pub(crate) name: String,
+    pub(crate) cidr: IpNet,
+    pub(crate) id: Option<String>,
+}
+
+/// A subnet of a network.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct SubnetRow {
+    pub(crate) name: String,
+    /// `None` only while an automatic range is being allocated.
+    pub(crate) cidr: Option<IpNet>,
+    pub(crate) v6: bool,
+    pub(crate) id: Option<String>,
+    /// Made by us.
+    pub(crate) ours: bool,
+    /// Somebody else's subnet pool to take the range from.
+    pub(crate) from_pool: Option<String>,
+    /// Wanted before creation, Neutron's afterwards.
+    pub(crate) gateway: Option<IpAddr>,
+    pub(crate) routes: Vec<HostRoute>,
+    /// Addresses not to give out.
+    pub(crate) aux: BTreeSet<IpAddr>,
+    /// The pool Docker knows, if it is ours.
+    pub(crate) pool: Option<String>,
+}
+
+/// A port that holds an address for Docker.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct PortRow {
+    /// Our UUID; also the port's first `device_id`.
+    pub(crate) id: String,
+    pub(crate) phase: Phase,
+    /// Docker pool; `None` for an address of a foreign IPAM driver.
+    pub(crate) pool: Option<String>,
+    /// Docker network.
+    pub(crate) network: String,
+    pub(crate) subnet_id: String,
+    /// The address Docker was told.
+    pub(crate) address: Option<IpNet>,
+    /// The port as Neutron last answered; with `merged_into`, one that is being deleted.
+    pub(crate) port: Option<Port>,
+    /// Set before an existing port is changed.
+    pub(crate) originals: Option<Originals>,
+    /// The address stands on the port of that record.
+    pub(crate) merged_into: Option<String>,
+    pub(crate) endpoint: Option<String>,
+    /// Every `device_id` we may have written to the port.
+    pub(crate) devices: BTreeSet<String>,
+    /// Security groups of ours on the port.
+    pub(crate) groups: BTreeSet<String>,
+    /// Milliseconds since 1970.
+    pub(crate) created: u64,
+}
+
+/// Fields of an adopted port as they were found.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Originals {
+    pub(crate) port_id: String,
+    pub(crate) name: String,
+    pub(crate) device_id: String,
+    pub(crate) device_owner: String,
+    pub(crate) host_id: Option<String>,
+    pub(crate) admin_state_up: bool,
+    pub(crate) mac_address: MacAddr,
+    pub(crate) security_groups: Vec<String>,
+    pub(crate) fixed_ips: Vec<FixedIp>,
+    pub(crate) tags: Vec<String>,
+}
+
+impl Originals {
+    pub(crate) fn of(port: &Port) -> Self {
+        Self {
+            port_id: port.id.clone(),
+            name: port.name.clone(),
+            device_id: port.device_id.clone(),
+            device_owner: port.device_owner.clone(),
+            host_id: port.host_id.clone(),
+            admin_state_up: port.admin_state_up,
+            mac_address: port.mac_address,
+            security_groups: port.security_groups.clone(),
+            fixed_ips: port.fixed_ips.clone(),
+            tags: port.tags.clone(),
+        }
+    }
+}
+
+/// An endpoint.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct EndpointRow {
+    pub(crate) id: String,
+    pub(crate) phase: Phase,
+    pub(crate) network: String,
+    /// The record of the port it is plugged by.
+    pub(crate) port: String,
+    /// Subnets of its addresses.
+    pub(crate) subnets: Vec<String>,
+    pub(crate) plug: Option<Plug>,
+    pub(crate) joined: bool,
+    /// What Docker was answered.
+    pub(crate) answered_mac: Option<MacAddr>,
+}
+
+/// How an endpoint is plugged on this host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Plug {
+    pub(crate) port_id: String,
+    pub(crate) host: String,
+    pub(crate) container: String,
+    pub(crate) bridge: Option<String>,
+    pub(crate) mac: MacAddr,
+    pub(crate) mtu: u32,
+}
+
+/// A security group for a set of exposed ports.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct GroupRow {
+    pub(crate) id: String,
+    pub(crate) phase: Phase,
+    pub(crate) mark: String,
+    pub(crate) name: String,
+    pub(crate) neutron_id: Option<String>,
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -541,3 +541,41 @@ fn bad_input_is_refused_in_words() {
         assert!(world.bridges.network_up(&twin).await.unwrap_err().to_string().contains("share device"));
     });
 }
+
+#[test]
+fn ports_of_a_killed_instance_are_shut_out_until_their_rules_are_known_again() {
+    in_world(|mut world| async move {
+        world.bridges.network_up(&network(NET)).await.unwrap();
+        let all = || vec![rule(false, false), rule(true, false)];
+        let a = world.run(port(10, NET, all())).await;
+        let b = world.run(port(11, NET, all())).await;
+        assert!(reaches(&a, &b, false, 7000, true));
+        world.bridges = Bridges::open(world.links.clone(), "test").await.unwrap();
+        assert!(!reaches(&a, &b, false, 7001, false));
+        world.bridges.network_up(&network(NET)).await.unwrap();
+        assert!(!reaches(&a, &b, false, 7002, false));
+        world.bridges.port_up(&a.port).await.unwrap();
+        assert!(!reaches(&a, &b, false, 7003, false));
+        world.bridges.port_up(&b.port).await.unwrap();
+        assert!(reaches(&a, &b, false, 7004, true));
+    });
+}
+
+#[test]
+fn rules_of_the_host_can_be_bypassed_where_the_namespace_is_ours() {
+    in_world(|world| async move {
+        world.bridges.network_up(&network(NET)).await.unwrap();
+        let all = || vec![rule(false, false), rule(true, false)];
+        let a = world.run(port(10, NET, all())).await;
+        let b = world.run(port(11, NET, all())).await;
+        // What Docker does to forwarded packets.
+        for script in
+            ["add table ip host", "add chain ip host c { type filter hook forward priority 0; policy drop; }"]
+        {
+            let status = run_in(&world.netns, || Command::new("nft").arg(script).status()).unwrap().unwrap();
+            assert!(status.success());
+        }
+        world.bridges.bypass_host_rules().unwrap();
+        assert!(reaches(&a, &b, false, 7000, true));
+    });
+}

@@ -18,7 +18,7 @@ use host_net::Links;
 use tokio::sync::{Mutex, broadcast};
 
 use crate::datapath::{DataPathError, NetworkDataPath, NetworkView, PortView, Result};
-use state::State;
+use state::{State, is_ours};
 
 /// Events a slow listener may be behind.
 const EVENTS: usize = 1024;
@@ -43,7 +43,8 @@ struct Shared {
 
 impl Bridges {
     /// Starts in the network namespace of `links`, with a filter that knows no port. What a killed instance with the
-    /// same `suffix` left is removed: its filter, and those of its bridges that have no ports any more.
+    /// same `suffix` left is removed: its filter, and those of its bridges that have no ports any more. The ports of
+    /// the others are shut out until [`NetworkDataPath::port_up`] tells their rules.
     ///
     /// # Errors
     /// A `suffix` other than 1 to 32 letters, digits, `-` and `_`; what the kernel refuses, the missing right to
@@ -56,7 +57,9 @@ impl Bridges {
             )));
         }
         let table = format!("kuryr-devcloud-{suffix}");
-        nft::apply(links.netns(), &table::create(&table)).await?;
+        let state = State::inherit(&links.links().await.map_err(failed)?, &table);
+        // One transaction, so that ports of a killed instance go from its filter to being shut out.
+        nft::apply(links.netns(), &(table::create(&table) + &state.shut_out(&table))).await?;
         if bridged_packets_meet_host_rules(&links) {
             tracing::info!(
                 "bridged packets also pass this host's iptables FORWARD rules (net.bridge.bridge-nf-call-iptables is \
@@ -64,10 +67,36 @@ impl Bridges {
             );
         }
         let (events, _) = broadcast::channel(EVENTS);
-        let shared = Arc::new(Shared { links, table, state: Mutex::default(), events });
+        let shared = Arc::new(Shared { links, table, state: Mutex::new(state), events });
         shared.remove_bridges(false).await?;
         let watcher = watch::start(Arc::clone(&shared))?;
         Ok(Arc::new(Self { shared, watcher }))
+    }
+
+    /// Keeps bridged packets away from the iptables, ip6tables and arptables rules of the namespace, which would
+    /// otherwise judge them too (Docker's drop what they do not know). For a namespace of our own: the switch
+    /// concerns all bridges in it. A kernel without it needs none.
+    ///
+    /// # Errors
+    /// What writing the three switches answers, `/proc/sys` being read-only for instance.
+    pub fn bypass_host_rules(&self) -> Result<()> {
+        let write = || {
+            for switch in ["iptables", "ip6tables", "arptables"] {
+                let path = format!("/proc/sys/net/bridge/bridge-nf-call-{switch}");
+                match std::fs::write(&path, "0") {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(DataPathError(format!(
+                            "cannot write {path}: {error}; set it to 0 by hand"
+                        )));
+                    }
+                    _ => {}
+                }
+            }
+            Ok(())
+        };
+        os::netns::run_in(self.shared.links.netns(), write).unwrap_or_else(|error| {
+            Err(DataPathError(format!("cannot visit the network namespace: {error}")))
+        })
     }
 
     /// Removes the filter and this instance's bridges. Devices of ports stay, they are their drivers'.
@@ -95,9 +124,7 @@ impl Shared {
     /// Removes our bridges, all or those without ports.
     async fn remove_bridges(&self, all: bool) -> Result<()> {
         let links = self.links.links().await.map_err(failed)?;
-        let ours = links.iter().filter(|link| {
-            link.kind.as_deref() == Some("bridge") && link.alias.as_deref() == Some(self.table.as_str())
-        });
+        let ours = links.iter().filter(|link| is_ours(link, &self.table));
         let mut outcome = Ok(());
         for bridge in ours {
             if all || !links.iter().any(|link| link.master == Some(bridge.index)) {

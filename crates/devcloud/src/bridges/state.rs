@@ -18,6 +18,9 @@ pub(super) struct State {
     pub(super) ports: BTreeMap<String, PortView>,
     /// Devices in our bridges that are nobody's port.
     pub(super) strangers: BTreeSet<String>,
+    /// Indices of bridges an earlier instance left with ports in them. Until their networks and ports are told,
+    /// nothing passes.
+    inherited: BTreeSet<u32>,
 }
 
 /// A network that is up.
@@ -86,7 +89,7 @@ impl Shared {
         let mut state = self.state.lock().await;
         if let Some(bridge) = self.links.link(&name).await.map_err(failed)? {
             // Without our mark it is not ours.
-            if bridge.alias.as_deref() == Some(self.table.as_str()) {
+            if is_ours(&bridge, &self.table) {
                 self.links.delete_bridge(&name).await.map_err(failed)?;
             }
         }
@@ -205,6 +208,25 @@ impl State {
     /// Whether an index is that of one of our bridges.
     fn owns(&self, master: Option<u32>) -> bool {
         self.networks.values().any(|network| Some(network.index) == master)
+            || master.is_some_and(|index| self.inherited.contains(&index))
+    }
+
+    /// The start behind an earlier instance: its bridges that have ports, and those ports shut out.
+    pub(super) fn inherit(links: &[LinkInfo], table: &str) -> Self {
+        let inherited: BTreeSet<u32> =
+            links.iter().filter(|link| is_ours(link, table)).map(|link| link.index).collect();
+        let strangers = links
+            .iter()
+            .filter(|link| link.name.starts_with("tap") && is_plain(&link.name))
+            .filter(|link| link.master.is_some_and(|master| inherited.contains(&master)))
+            .map(|link| link.name.clone())
+            .collect();
+        Self { strangers, inherited, ..Self::default() }
+    }
+
+    /// The script that fills the set of strangers of a new table.
+    pub(super) fn shut_out(&self, table: &str) -> String {
+        self.strangers.iter().map(|name| element("add", table, "strangers", &format!("\"{name}\""))).collect()
     }
 
     /// What the sets that describe networks should hold.
@@ -220,6 +242,11 @@ impl State {
         };
         [("bridge_macs", macs), ("gateways4", gateways(true)), ("gateways6", gateways(false))]
     }
+}
+
+/// Whether a link is a bridge that carries our mark.
+pub(super) fn is_ours(link: &LinkInfo, table: &str) -> bool {
+    link.kind.as_deref() == Some("bridge") && link.alias.as_deref() == Some(table)
 }
 
 fn element(verb: &str, table: &str, set: &str, value: &str) -> String {

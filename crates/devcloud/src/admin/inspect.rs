@@ -1,0 +1,31 @@
+//! The whole model in one answer, for leak checks.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+
+use super::Shared;
+
+/// The values of tables kept by id, as lists.
+fn lists(tables: Value) -> Map<String, Value> {
+    let Value::Object(tables) = tables else { return Map::new() };
+    tables
+        .into_iter()
+        .filter_map(|(name, table)| match table {
+            Value::Object(rows) => Some((name, rows.into_iter().map(|(_, row)| row).collect())),
+            _ => None,
+        })
+        .collect()
+}
+
+/// `GET /admin/state`.
+pub(crate) async fn state(State(control): Shared) -> Response {
+    let mut all = lists(control.neutron.read(|model| json!(model)));
+    all.remove("quotas");
+    let mut volume = lists(control.cinder.snapshot());
+    volume.remove("quotas");
+    all.extend(volume);
+    all.insert("projects".into(), control.keystone.projects());
+    Json(all).into_response()
+}

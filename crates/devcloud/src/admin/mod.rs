@@ -1,0 +1,92 @@
+//! The interface for tests and operators of the development cloud: faults, the request log, the whole model.
+//! It asks for no token and answers only callers on this machine.
+
+pub(crate) mod faults;
+pub(crate) mod holds;
+mod inspect;
+pub(crate) mod log;
+mod settings;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::StatusCode;
+use serde_json::json;
+
+use crate::cinder::Cinder;
+use crate::keystone::Keystone;
+use crate::neutron::NeutronService;
+use faults::FaultPlan;
+use holds::Holds;
+use log::RequestLog;
+
+/// What the front of the cloud consults for every request, and `/admin` changes.
+#[derive(Debug)]
+pub(crate) struct Control {
+    pub(crate) faults: FaultPlan,
+    pub(crate) holds: Holds,
+    pub(crate) log: RequestLog,
+    latency_ms: AtomicU64,
+    pub(crate) keystone: Arc<Keystone>,
+    pub(crate) neutron: Arc<NeutronService>,
+    pub(crate) cinder: Arc<Cinder>,
+}
+
+impl Control {
+    pub(crate) fn new(
+        latency: Duration,
+        keystone: Arc<Keystone>,
+        neutron: Arc<NeutronService>,
+        cinder: Arc<Cinder>,
+    ) -> Self {
+        Self {
+            faults: FaultPlan::default(),
+            holds: Holds::default(),
+            log: RequestLog::default(),
+            latency_ms: AtomicU64::new(u64::try_from(latency.as_millis()).unwrap_or(u64::MAX)),
+            keystone,
+            neutron,
+            cinder,
+        }
+    }
+
+    /// Added to each answer.
+    pub(crate) fn latency(&self) -> Duration {
+        Duration::from_millis(self.latency_ms.load(Ordering::Relaxed))
+    }
+}
+
+/// Shared handle of the handlers.
+type Shared = State<Arc<Control>>;
+
+/// Everything under `/admin`.
+pub(crate) fn router(control: Arc<Control>) -> Router {
+    Router::new()
+        .route("/admin/ready", get(|| async { Json(json!({"ready": true})) }))
+        .route("/admin/faults", post(faults::add).get(faults::list).delete(faults::clear))
+        .route("/admin/holds", get(holds::list))
+        .route("/admin/holds/{id}/release", post(holds::release))
+        .route("/admin/log", get(log::list).delete(log::clear))
+        .route("/admin/log/marker", post(log::mark))
+        .route("/admin/state", get(inspect::state))
+        .route("/admin/tokens/revoke", post(settings::revoke))
+        .route("/admin/options", get(settings::show).post(settings::change))
+        .fallback(|| async { refuse(StatusCode::NOT_FOUND, "no such admin call") })
+        .with_state(control)
+}
+
+/// An error answer of this interface.
+pub(crate) fn refuse(status: StatusCode, message: impl std::fmt::Display) -> Response {
+    (status, Json(json!({"error": message.to_string()}))).into_response()
+}
+
+/// Reads a body; an empty one counts as `{}`.
+fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Box<Response>> {
+    let body = if body.is_empty() { b"{}" } else { body };
+    serde_json::from_slice(body).map_err(|error| Box::new(refuse(StatusCode::BAD_REQUEST, error)))
+}

@@ -1,0 +1,195 @@
+//! The truth about the modelled networks: plain data, no I/O. Rules that need only data live here; what the API
+//! says about them lives in [`crate::neutron`].
+
+pub(crate) mod addresses;
+pub(crate) mod network;
+pub(crate) mod port;
+pub(crate) mod quota;
+pub(crate) mod security_group;
+pub(crate) mod standard;
+pub(crate) mod subnet;
+pub(crate) mod subnet_pool;
+pub(crate) mod views;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use network::Network;
+use port::{DHCP_OWNER, Port};
+use security_group::{SecurityGroup, SecurityGroupRule};
+use standard::Standard;
+use subnet::Subnet;
+use subnet_pool::SubnetPool;
+
+/// `binding:vif_type` of bound ports.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct VifTypes {
+    /// Where nothing more special is said.
+    pub(crate) default: String,
+    /// By host.
+    pub(crate) hosts: BTreeMap<String, String>,
+    /// By network, before hosts.
+    pub(crate) networks: BTreeMap<String, String>,
+}
+
+/// All networks, ports and groups.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Model {
+    pub(crate) networks: BTreeMap<String, Network>,
+    pub(crate) subnets: BTreeMap<String, Subnet>,
+    pub(crate) subnetpools: BTreeMap<String, SubnetPool>,
+    pub(crate) ports: BTreeMap<String, Port>,
+    pub(crate) security_groups: BTreeMap<String, SecurityGroup>,
+    pub(crate) security_group_rules: BTreeMap<String, SecurityGroupRule>,
+    pub(crate) quotas: BTreeMap<String, BTreeMap<String, i64>>,
+    /// Last VXLAN number given out.
+    pub(crate) last_segment: u32,
+    /// Not state but settings, hence not saved.
+    #[serde(skip)]
+    pub(crate) vif: VifTypes,
+    /// Devices that are up, by port id prefix; `None` without a data path.
+    #[serde(skip)]
+    pub(crate) links_up: Option<BTreeSet<String>>,
+}
+
+impl Model {
+    /// Subnets of a network, oldest first.
+    pub(crate) fn subnets_of(&self, network_id: &str) -> Vec<&Subnet> {
+        let mut subnets: Vec<_> = self.subnets.values().filter(|s| s.network_id == network_id).collect();
+        subnets.sort_by(|a, b| a.standard.created_at.cmp(&b.standard.created_at));
+        subnets
+    }
+
+    /// Rules of a group.
+    pub(crate) fn rules_of<'a>(
+        &'a self,
+        group_id: &'a str,
+    ) -> impl Iterator<Item = &'a SecurityGroupRule> + 'a {
+        self.security_group_rules.values().filter(move |r| r.security_group_id == group_id)
+    }
+
+    /// The default group of a project, made on first use with Neutron's rules: everything out, in only from
+    /// members.
+    pub(crate) fn default_group(&mut self, project: &str) -> String {
+        let found = self
+            .security_groups
+            .values()
+            .find(|g| g.standard.project_id == project && g.standard.name == "default")
+            .map(|g| g.standard.id.clone());
+        if let Some(id) = found {
+            return id;
+        }
+        let id = self.add_group(project, "default", "Default security group");
+        if let Some(group) = self.security_groups.get(&id) {
+            for ethertype in ["IPv4", "IPv6"] {
+                let rule = SecurityGroupRule::any(group, "ingress", ethertype, Some(&id));
+                self.security_group_rules.insert(rule.standard.id.clone(), rule);
+            }
+        }
+        id
+    }
+
+    /// A new group that lets everything out.
+    pub(crate) fn add_group(&mut self, project: &str, name: &str, description: &str) -> String {
+        let group = SecurityGroup {
+            standard: Standard::new(project, name.into(), description.into()),
+            stateful: true,
+            shared: false,
+        };
+        for ethertype in ["IPv4", "IPv6"] {
+            let rule = SecurityGroupRule::any(&group, "egress", ethertype, None);
+            self.security_group_rules.insert(rule.standard.id.clone(), rule);
+        }
+        let id = group.standard.id.clone();
+        self.security_groups.insert(id.clone(), group);
+        id
+    }
+
+    /// What a bound port of a network on a host is plugged as.
+    pub(crate) fn vif_type(&self, network_id: &str, host: &str) -> String {
+        self.vif
+            .networks
+            .get(network_id)
+            .or_else(|| self.vif.hosts.get(host))
+            .unwrap_or(&self.vif.default)
+            .clone()
+    }
+
+    /// Sets a port's status from its binding and its device; tells whether it changed.
+    pub(crate) fn refresh_status(&mut self, port_id: &str) -> bool {
+        let Some(port) = self.ports.get_mut(port_id) else { return false };
+        let carries = match &self.links_up {
+            None => true,
+            Some(up) => port.device_owner == DHCP_OWNER || up.contains(port.prefix()),
+        };
+        let status = if port.is_bound() && port.admin_state_up && carries { "ACTIVE" } else { "DOWN" };
+        if port.status == status {
+            return false;
+        }
+        port.status = status.into();
+        true
+    }
+
+    /// Keeps the network's DHCP port in step with its subnets: an address on each subnet with DHCP, none left
+    /// over, no port without an address.
+    pub(crate) fn settle_dhcp(&mut self, network_id: &str) {
+        let Some(network) = self.networks.get(network_id) else { return };
+        let project = network.standard.project_id.clone();
+        let wanted: Vec<String> = self
+            .subnets_of(network_id)
+            .into_iter()
+            .filter(|s| s.enable_dhcp)
+            .map(|s| s.standard.id.clone())
+            .collect();
+        let existing = self
+            .ports
+            .values()
+            .find(|p| p.network_id == network_id && p.device_owner == DHCP_OWNER)
+            .map(|p| p.standard.id.clone());
+        if wanted.is_empty() {
+            if let Some(id) = existing {
+                self.ports.remove(&id);
+            }
+            return;
+        }
+        let id = existing.unwrap_or_else(|| {
+            let mut port = Port {
+                standard: Standard::new(&project, String::new(), String::new()),
+                network_id: network_id.into(),
+                mac_address: self.free_mac(network_id),
+                fixed_ips: Vec::new(),
+                device_id: format!("dhcp{}-{network_id}", uuid::Uuid::new_v4()),
+                device_owner: DHCP_OWNER.into(),
+                admin_state_up: true,
+                status: "ACTIVE".into(),
+                security_groups: Vec::new(),
+                port_security_enabled: false,
+                allowed_address_pairs: Vec::new(),
+                host_id: String::new(),
+                vnic_type: "normal".into(),
+                vif_type: "unbound".into(),
+                vif_details: serde_json::Map::new(),
+                profile: serde_json::Map::new(),
+            };
+            port.bind("devcloud", "bridge");
+            let id = port.standard.id.clone();
+            self.ports.insert(id.clone(), port);
+            id
+        });
+        let mut ips = self.ports.get(&id).map(|p| p.fixed_ips.clone()).unwrap_or_default();
+        ips.retain(|ip| wanted.contains(&ip.subnet_id));
+        let mac = self.ports.get(&id).map(|p| p.mac_address.clone()).unwrap_or_default();
+        for subnet_id in &wanted {
+            if !ips.iter().any(|ip| ip.subnet_id == *subnet_id) {
+                ips.extend(self.next_address(subnet_id, &mac, &[]));
+            }
+        }
+        if let Some(port) = self.ports.get_mut(&id)
+            && port.fixed_ips != ips
+        {
+            port.fixed_ips = ips;
+            port.standard.bump();
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! `/v2.0/ports`.
+
+use axum::extract::{Extension, Path, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use serde_json::{Map, Value};
+
+use super::Cloud;
+use super::attributes::{Attributes, created, updated};
+use super::fault::Fault;
+use super::port_addresses::{Place, parse};
+use super::resource::{answer, answer_created, changeable, if_match, render_ids, visible};
+use super::tags::parse_tags;
+use crate::caller::Caller;
+use crate::model::Model;
+use crate::model::network::Network;
+use crate::model::port::{AddressPair, Port, normal_mac};
+use crate::model::security_group::SecurityGroup;
+use crate::model::standard::Standard;
+
+/// Most allowed address pairs on a port (Neutron's `max_allowed_address_pair`).
+const MOST_PAIRS: usize = 10;
+const VNIC_TYPES: [&str; 11] = [
+    "normal",
+    "macvtap",
+    "direct",
+    "baremetal",
+    "direct-physical",
+    "virtio-forwarder",
+    "smart-nic",
+    "vdpa",
+    "accelerator-direct",
+    "accelerator-direct-physical",
+    "remote-managed",
+];
+
+/// `POST`: one or many, all or none.
+pub(crate) async fn create(
+    State(cloud): State<Cloud>,
+    Extension(caller): Extension<Caller>,
+    body: Bytes,
+) -> Result<Response, Fault> {
+    let request = created(&body, "port", "ports", caller.is_admin)?;
+    let ids = cloud
+        .change(|model| {
+            request.items.into_iter().map(|item| add(model, &caller, item)).collect::<Result<Vec<_>, _>>()
+        })
+        .await?;
+    // Rendered after the data path had its turn: it may have refused the binding.
+    let items = cloud.read(|model| render_ids::<Port>(model, &caller, &ids));
+    Ok(answer_created::<Port>(items, request.bulk))
+}
+
+fn add(model: &mut Model, caller: &Caller, mut item: Attributes) -> Result<String, Fault> {
+    let owner = item.owner(&caller.project_id)?;
+    let network_id = item.required("network_id")?;
+    let network = visible::<Network>(model, caller, &network_id)?.clone();
+    let owns_network = caller.is_admin || network.standard.project_id == caller.project_id;
+    if !model.has_room(&owner, "port") {
+        return Err(Fault::over_quota("port"));
+    }
+    let mut standard = Standard::new(
+        &owner,
+        item.text("name")?.unwrap_or_default(),
+        item.text("description")?.unwrap_or_default(),
+    );
+    if let Some(tags) = item.take("tags") {
+        standard.tags = parse_tags(&tags)?;
+    }
+    let mac_address = match item.nullable("mac_address")?.flatten() {
+        None => model.free_mac(&network_id),
+        Some(_) if !owns_network => return Err(item.forbidden("mac_address")),
+        Some(text) => free_mac(model, &network_id, &text)?,
+    };
+    let place = Place { network_id: &network_id, mac: &mac_address, action: "create" };
+    let fixed_ips = match item.objects("fixed_ips")? {
+        None => place.automatic(model)?,
+        Some(objects) => {
+            let wanted = parse(objects)?;
+            if !owns_network && wanted.iter().any(|w| w.address.is_some()) {
+                return Err(item.forbidden("fixed_ips:ip_address"));
+            }
+            place.allocate(model, &wanted, &[])?
+        }
+    };
+    let device_owner = item.text("device_owner")?.unwrap_or_default();
+    // Ports of the network's own services are trusted.
+    let trusted = device_owner.starts_with("network:");
+    let mut port = Port {
+        standard,
+        network_id,
+        mac_address,
+        fixed_ips,
+        device_id: item.text("device_id")?.unwrap_or_default(),
+        device_owner,
+        admin_state_up: true,
+        status: "DOWN".into(),
+        security_groups: Vec::new(),
+        port_security_enabled: network.port_security_enabled && !trusted,
+        allowed_address_pairs: Vec::new(),
+        host_id: String::new(),
+        vnic_type: "normal".into(),
+        vif_type: "unbound".into(),
+        vif_details: Map::new(),
+        profile: Map::new(),
+    };
+    let groups = write(model, caller, &mut port, &mut item)?;
+    item.finish()?;
+    if groups.is_none() && port.port_security_enabled {
+        port.security_groups = vec![model.default_group(&owner)];
+    }
+    check_security(&port)?;
+    let id = port.standard.id.clone();
+    model.ports.insert(id.clone(), port);
+    model.refresh_status(&id);
+    Ok(id)
+}
+
+fn free_mac(model: &Model, network_id: &str, text: &str) -> Result<String, Fault> {
+    let mac = normal_mac(text)
+        .ok_or_else(|| Fault::attribute("mac_address", format!("'{text}' is not a valid MAC address")))?;
+    if model.is_mac_taken(network_id, &mac) {
+        return Err(Fault::conflict(
+            "MacAddressInUse",
+            format!(
+                "Unable to complete operation for network {network_id}. The mac address {mac} is in use."
+            ),
+        ));
+    }
+    Ok(mac)
+}
+
+/// Writes the attributes that may be set at any time; gives back the groups if they were named.
+fn write(
+    model: &Model,
+    caller: &Caller,
+    port: &mut Port,
+    item: &mut Attributes,
+) -> Result<Option<()>, Fault> {
+    if let Some(up) = item.boolean("admin_state_up")? {
+        port.admin_state_up = up;
+    }
+    if let Some(on) = item.boolean("port_security_enabled")? {
+        port.port_security_enabled = on;
+    }
+    let groups = item.list::<String>("security_groups", "UUID")?;
+    let named = groups.as_ref().map(|_| ());
+    if let Some(mut groups) = groups {
+        for id in &groups {
+            visible::<SecurityGroup>(model, caller, id)?;
+        }
+        groups.sort();
+        groups.dedup();
+        port.security_groups = groups;
+    }
+    if let Some(pairs) = item.objects("allowed_address_pairs")? {
+        port.allowed_address_pairs = address_pairs(pairs, &port.mac_address)?;
+    }
+    if let Some(kind) = item.text("binding:vnic_type")? {
+        if !VNIC_TYPES.contains(&kind.as_str()) {
+            return Err(Fault::attribute("binding:vnic_type", format!("'{kind}' is not in {VNIC_TYPES:?}")));
+        }
+        port.vnic_type = kind;
+    }
+    match item.take_admin("binding:profile")? {
+        None => {}
+        Some(Value::Null) => port.profile = Map::new(),
+        Some(Value::Object(profile)) => port.profile = profile,
+        Some(other) => {
+            return Err(Fault::attribute("binding:profile", format!("'{other}' is not a dictionary")));
+        }
+    }
+    match item.take_admin("binding:host_id")? {
+        None => {}
+        Some(Value::Null) => port.bind("", ""),
+        // The same host again keeps the binding, unless it had failed.
+        Some(Value::String(host)) if host == port.host_id && port.is_bound() => {}
+        Some(Value::String(host)) => {
+            let vif_type = model.vif_type(&port.network_id, &host);
+            port.bind(&host, &vif_type);
+        }
+        Some(other) => {
+            return Err(Fault::attribute("binding:host_id", format!("'{other}' is not a valid string")));
+        }
+    }
+    item.take("extra_dhcp_opts");
+    Ok(named)
+}
+
+fn address_pairs(objects: Vec<Map<String, Value>>, own_mac: &str) -> Result<Vec<AddressPair>, Fault> {
+    if objects.len() > MOST_PAIRS {
+        return Err(Fault::bad(
+            "AddressPairsExhausted",
+            format!("The number of allowed address pair exceeds the maximum {MOST_PAIRS}."),
+        ));
+    }
+    let mut pairs: Vec<AddressPair> = Vec::new();
+    for object in objects {
+        let text = |key: &str| object.get(key).and_then(Value::as_str);
+        let Some(ip_address) = text("ip_address") else {
+            return Err(Fault::bad(
+                "AllowedAddressPairsMissingIP",
+                "AllowedAddressPair must contain ip_address",
+            ));
+        };
+        if ip_address.parse::<std::net::IpAddr>().is_err() && ip_address.parse::<ipnet::IpNet>().is_err() {
+            return Err(Fault::attribute(
+                "allowed_address_pairs",
+                format!("'{ip_address}' is not a valid IP address"),
+            ));
+        }
+        let mac = text("mac_address").unwrap_or(own_mac);
+        let mac_address = normal_mac(mac).ok_or_else(|| {
+            Fault::attribute("allowed_address_pairs", format!("'{mac}' is not a valid MAC address"))
+        })?;
+        let pair = AddressPair { ip_address: ip_address.into(), mac_address };
+        if pairs.contains(&pair) {
+            return Err(Fault::bad(
+                "DuplicateAddressPairInRequest",
+                format!(
+                    "Request contains duplicate address pair: mac_address {} ip_address {}.",
+                    pair.mac_address, pair.ip_address
+                ),
+            ));
+        }
+        pairs.push(pair);
+    }
+    Ok(pairs)
+}
+
+fn check_security(port: &Port) -> Result<(), Fault> {
+    if port.port_security_enabled {
+        return Ok(());
+    }
+    if !port.security_groups.is_empty() {
+        return Err(Fault::conflict(
+            "PortSecurityPortHasSecurityGroup",
+            "Port has security group associated. Cannot disable port security or IP address until security group \
+             is removed.",
+        ));
+    }
+    if !port.allowed_address_pairs.is_empty() {
+        return Err(Fault::conflict(
+            "AddressPairAndPortSecurityRequired",
+            "Port Security must be enabled in order to have allowed address pairs on a port.",
+        ));
+    }
+    Ok(())
+}
+
+/// `PUT`.
+pub(crate) async fn update(
+    State(cloud): State<Cloud>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Fault> {
+    let mut item = updated(&body, "port", caller.is_admin)?;
+    let guard = if_match(&headers)?;
+    cloud
+        .change(|model| {
+            let before = changeable::<Port>(model, &caller, &id, "update", guard)?.clone();
+            let mut port = before.clone();
+            if let Some(name) = item.text("name")? {
+                port.standard.name = name;
+            }
+            if let Some(description) = item.text("description")? {
+                port.standard.description = description;
+            }
+            if let Some(device_id) = item.nullable("device_id")? {
+                port.device_id = device_id.unwrap_or_default();
+            }
+            if let Some(device_owner) = item.nullable("device_owner")? {
+                port.device_owner = device_owner.unwrap_or_default();
+            }
+            if let Some(Value::String(text)) = item.take_admin("mac_address")?.filter(|v| !v.is_null()) {
+                change_mac(model, &mut port, &text)?;
+            }
+            if let Some(objects) = item.objects("fixed_ips")? {
+                let place =
+                    Place { network_id: &before.network_id, mac: &port.mac_address, action: "update" };
+                port.fixed_ips = place.allocate(model, &parse(objects)?, &before.fixed_ips)?;
+            }
+            write(model, &caller, &mut port, &mut item)?;
+            item.finish()?;
+            check_security(&port)?;
+            port.standard.bump();
+            model.ports.insert(id.clone(), port);
+            model.refresh_status(&id);
+            Ok(())
+        })
+        .await?;
+    let mut items = cloud.read(|model| render_ids::<Port>(model, &caller, std::slice::from_ref(&id)));
+    Ok(answer::<Port>(StatusCode::OK, items.pop().unwrap_or_default()))
+}
+
+fn change_mac(model: &Model, port: &mut Port, text: &str) -> Result<(), Fault> {
+    if normal_mac(text).as_ref() == Some(&port.mac_address) {
+        return Ok(());
+    }
+    if port.is_bound() {
+        return Err(Fault::conflict(
+            "PortBound",
+            format!(
+                "Unable to complete operation on port {}, port is already bound, port type: {}, old_mac {}, new_mac \
+                 {text}.",
+                port.standard.id, port.vif_type, port.mac_address
+            ),
+        ));
+    }
+    let old = std::mem::replace(&mut port.mac_address, free_mac(model, &port.network_id, text)?);
+    // Pairs that named no hardware address follow the port's.
+    for pair in port.allowed_address_pairs.iter_mut().filter(|p| p.mac_address == old) {
+        pair.mac_address.clone_from(&port.mac_address);
+    }
+    Ok(())
+}
+
+/// `DELETE`.
+pub(crate) async fn delete(
+    State(cloud): State<Cloud>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Fault> {
+    let guard = if_match(&headers)?;
+    cloud
+        .change(|model| {
+            changeable::<Port>(model, &caller, &id, "delete", guard)?;
+            model.ports.remove(&id);
+            Ok(())
+        })
+        .await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}

@@ -1,0 +1,438 @@
+//! `/v2.0/subnets`.
+
+use std::net::IpAddr;
+
+use axum::extract::{Extension, Path, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use ipnet::IpNet;
+
+use super::Cloud;
+use super::attributes::{Attributes, created, updated};
+use super::fault::Fault;
+use super::resource::{answer, answer_created, changeable, if_match, render_ids, visible};
+use crate::caller::Caller;
+use crate::model::Model;
+use crate::model::network::Network;
+use crate::model::port::DHCP_OWNER;
+use crate::model::standard::Standard;
+use crate::model::subnet::{
+    AllocationPool, HostRoute, Subnet, default_gateway, default_pools, number, overlap,
+};
+use crate::model::subnet_pool::SubnetPool;
+
+/// `POST`: one or many, all or none.
+pub(crate) async fn create(
+    State(cloud): State<Cloud>,
+    Extension(caller): Extension<Caller>,
+    body: Bytes,
+) -> Result<Response, Fault> {
+    let request = created(&body, "subnet", "subnets", caller.is_admin)?;
+    let items = cloud
+        .change(|model| {
+            let ids = request
+                .items
+                .into_iter()
+                .map(|item| add(model, &caller, item))
+                .collect::<Result<Vec<_>, _>>()?;
+            Ok(render_ids::<Subnet>(model, &caller, &ids))
+        })
+        .await?;
+    Ok(answer_created::<Subnet>(items, request.bulk))
+}
+
+fn add(model: &mut Model, caller: &Caller, mut item: Attributes) -> Result<String, Fault> {
+    let owner = item.owner(&caller.project_id)?;
+    let network_id = item.required("network_id")?;
+    let network = visible::<Network>(model, caller, &network_id)?;
+    if !caller.is_admin && network.standard.project_id != caller.project_id {
+        return Err(Fault::policy("create_subnet"));
+    }
+    if !model.has_room(&owner, "subnet") {
+        return Err(Fault::over_quota("subnet"));
+    }
+    let cidr = item.parsed::<IpNet>("cidr", "IP subnet")?;
+    let pool = choose_pool(model, caller, &mut item, cidr)?;
+    let ip_version = ip_version(&mut item, cidr, pool.as_ref())?;
+    check_affinity(model, &network_id, ip_version, pool.as_ref())?;
+    let prefixlen = item.number::<u8>("prefixlen")?;
+    let cidr = match &pool {
+        Some(pool) => allocate(model, pool, cidr, prefixlen)?,
+        None => cidr
+            .ok_or_else(|| {
+                Fault::request(
+                    "Bad subnets request: a subnetpool must be specified in the absence of a cidr.",
+                )
+            })?
+            .trunc(),
+    };
+    if pool.is_none() && prefixlen.is_some() {
+        return Err(Fault::bad(
+            "BadRequest",
+            "Bad subnets request: prefixlen can only be specified with a subnetpool.",
+        ));
+    }
+    check_overlap(model, &network_id, &cidr)?;
+    let gateway_ip = match item.nullable("gateway_ip")? {
+        None => Some(default_gateway(&cidr)),
+        Some(None) => None,
+        Some(Some(text)) => Some(gateway(&text, ip_version)?),
+    };
+    let standard = Standard::new(
+        &owner,
+        item.text("name")?.unwrap_or_default(),
+        item.text("description")?.unwrap_or_default(),
+    );
+    let ra_mode = ipv6_mode(&mut item, "ipv6_ra_mode", ip_version)?;
+    let address_mode = ipv6_mode(&mut item, "ipv6_address_mode", ip_version)?;
+    let pools = pools(&mut item)?;
+    let mut subnet = Subnet {
+        standard,
+        network_id: network_id.clone(),
+        ip_version,
+        cidr,
+        gateway_ip,
+        subnetpool_id: pool.map(|p| p.standard.id),
+        enable_dhcp: item.boolean("enable_dhcp")?.unwrap_or(true),
+        ipv6_ra_mode: ra_mode,
+        ipv6_address_mode: address_mode,
+        host_routes: Vec::new(),
+        dns_nameservers: Vec::new(),
+        allocation_pools: pools.unwrap_or_else(|| default_pools(&cidr, gateway_ip)),
+    };
+    item.take("segment_id");
+    item.take("service_types");
+    write_host_settings(&mut subnet, &mut item)?;
+    item.finish()?;
+    check_modes(&subnet)?;
+    check_pools(&subnet)?;
+    let id = subnet.standard.id.clone();
+    model.subnets.insert(id.clone(), subnet);
+    if let Some(network) = model.networks.get_mut(&network_id) {
+        network.standard.bump();
+    }
+    model.settle_dhcp(&network_id);
+    Ok(id)
+}
+
+fn ip_version(item: &mut Attributes, cidr: Option<IpNet>, pool: Option<&SubnetPool>) -> Result<u8, Fault> {
+    let version = match (item.number::<u8>("ip_version")?, pool) {
+        (Some(v @ (4 | 6)), _) => v,
+        (Some(other), _) => {
+            return Err(Fault::attribute("ip_version", format!("'{other}' is not in [4, 6]")));
+        }
+        (None, Some(pool)) => pool.ip_version,
+        (None, None) => {
+            return Err(Fault::input(
+                "ip_version must be specified in the absence of cidr and subnetpool_id",
+            ));
+        }
+    };
+    if pool.is_some_and(|p| p.ip_version != version) {
+        return Err(Fault::input(format!(
+            "Cannot allocate IPv{version} subnet from a subnet pool of the other IP version"
+        )));
+    }
+    match cidr {
+        Some(cidr) if (cidr.max_prefix_len() == 32) != (version == 4) => {
+            Err(Fault::input(format!("Cidr '{cidr}' does not match the ip_version '{version}'")))
+        }
+        _ => Ok(version),
+    }
+}
+
+/// The pool named, or the default one when it is asked for. A bare cidr takes none.
+fn choose_pool(
+    model: &Model,
+    caller: &Caller,
+    item: &mut Attributes,
+    cidr: Option<IpNet>,
+) -> Result<Option<SubnetPool>, Fault> {
+    let wants_default = item.boolean("use_default_subnetpool")?.unwrap_or_default();
+    if let Some(id) = item.nullable("subnetpool_id")?.flatten() {
+        if wants_default {
+            return Err(Fault::input("subnetpool_id and use_default_subnetpool cannot both be specified"));
+        }
+        return visible::<SubnetPool>(model, caller, &id).cloned().map(Some);
+    }
+    if !wants_default || cidr.is_some() {
+        return Ok(None);
+    }
+    let version = item.number::<u8>("ip_version")?.unwrap_or(4);
+    let pool = model.subnetpools.values().find(|p| p.is_default && p.ip_version == version);
+    pool.cloned().map(Some).ok_or_else(|| {
+        Fault::not_found(
+            "DefaultSubnetPoolNotFound",
+            format!("No default subnetpool found for IPv{version}."),
+        )
+    })
+}
+
+/// All subnets of one family on a network come from the same pool.
+fn check_affinity(
+    model: &Model,
+    network_id: &str,
+    ip_version: u8,
+    pool: Option<&SubnetPool>,
+) -> Result<(), Fault> {
+    let differs = |subnet: &&Subnet| match pool {
+        Some(pool) => subnet.subnetpool_id.as_deref() != Some(&pool.standard.id),
+        None => subnet.subnetpool_id.is_some(),
+    };
+    let mixed = model.subnets_of(network_id).iter().any(|s| s.ip_version == ip_version && differs(s));
+    if mixed {
+        return Err(Fault::bad(
+            "NetworkSubnetPoolAffinityError",
+            "Subnets hosted on the same network must be allocated from the same subnet pool.",
+        ));
+    }
+    Ok(())
+}
+
+fn allocate(
+    model: &Model,
+    pool: &SubnetPool,
+    cidr: Option<IpNet>,
+    prefixlen: Option<u8>,
+) -> Result<IpNet, Fault> {
+    let id = pool.standard.id.as_str();
+    let taken: Vec<IpNet> =
+        model.subnets.values().filter(|s| s.subnetpool_id.as_deref() == Some(id)).map(|s| s.cidr).collect();
+    if cidr.is_some() && prefixlen.is_some() {
+        return Err(Fault::bad(
+            "BadRequest",
+            "Bad subnets request: cidr and prefixlen must not be supplied together.",
+        ));
+    }
+    let length = cidr.map(|c| c.prefix_len()).or(prefixlen).unwrap_or(pool.default_prefixlen);
+    if length < pool.min_prefixlen {
+        return Err(Fault::bad(
+            "MinPrefixSubnetAllocationError",
+            format!(
+                "Unable to allocate subnet with prefix length {length}, minimum allowed prefix is {}.",
+                pool.min_prefixlen
+            ),
+        ));
+    }
+    if length > pool.max_prefixlen {
+        return Err(Fault::bad(
+            "MaxPrefixSubnetAllocationError",
+            format!(
+                "Unable to allocate subnet with prefix length {length}, maximum allowed prefix is {}.",
+                pool.max_prefixlen
+            ),
+        ));
+    }
+    let failed =
+        |reason: &str| Fault::bad("SubnetAllocationError", format!("Failed to allocate subnet: {reason}."));
+    match cidr {
+        Some(cidr) => {
+            let cidr = cidr.trunc();
+            if !pool.holds(&cidr) || taken.iter().any(|t| overlap(t, &cidr)) {
+                return Err(failed("Cannot allocate requested subnet from the available set of prefixes"));
+            }
+            Ok(cidr)
+        }
+        None => pool
+            .first_fit(length, &taken)
+            .ok_or_else(|| failed(&format!("Insufficient prefix space to allocate subnet size /{length}"))),
+    }
+}
+
+fn check_overlap(model: &Model, network_id: &str, cidr: &IpNet) -> Result<(), Fault> {
+    if model.subnets_of(network_id).iter().any(|s| overlap(&s.cidr, cidr)) {
+        return Err(Fault::input(format!(
+            "Requested subnet with cidr: {cidr} for network: {network_id} overlaps with another subnet"
+        )));
+    }
+    Ok(())
+}
+
+fn gateway(text: &str, ip_version: u8) -> Result<IpAddr, Fault> {
+    let address: IpAddr = text
+        .parse()
+        .map_err(|_| Fault::attribute("gateway_ip", format!("'{text}' is not a valid IP address")))?;
+    if address.is_ipv4() != (ip_version == 4) {
+        return Err(Fault::input(format!(
+            "gateway_ip '{text}' does not match the ip_version '{ip_version}'"
+        )));
+    }
+    Ok(address)
+}
+
+fn ipv6_mode(item: &mut Attributes, name: &str, ip_version: u8) -> Result<Option<String>, Fault> {
+    let Some(mode) = item.nullable(name)?.flatten() else { return Ok(None) };
+    if !matches!(mode.as_str(), "slaac" | "dhcpv6-stateful" | "dhcpv6-stateless") {
+        return Err(Fault::attribute(
+            name,
+            format!("'{mode}' is not in ['dhcpv6-stateful', 'dhcpv6-stateless', 'slaac']"),
+        ));
+    }
+    if ip_version == 4 {
+        return Err(Fault::input(format!("{name} is not valid when ip_version is 4")));
+    }
+    Ok(Some(mode))
+}
+
+fn check_modes(subnet: &Subnet) -> Result<(), Fault> {
+    if let (Some(ra), Some(address)) = (&subnet.ipv6_ra_mode, &subnet.ipv6_address_mode)
+        && ra != address
+    {
+        return Err(Fault::input(format!(
+            "ipv6_ra_mode set to '{ra}' with ipv6_address_mode set to '{address}' is not valid. If both attributes \
+             are set, they must be the same value"
+        )));
+    }
+    if subnet.is_auto_address() && subnet.cidr.prefix_len() != 64 {
+        return Err(Fault::input(format!(
+            "Invalid CIDR {} for IPv6 address mode. OpenStack uses the EUI-64 address format, which requires the \
+             prefix to be /64",
+            subnet.cidr
+        )));
+    }
+    Ok(())
+}
+
+fn pools(item: &mut Attributes) -> Result<Option<Vec<AllocationPool>>, Fault> {
+    let Some(objects) = item.objects("allocation_pools")? else { return Ok(None) };
+    let read = |map: serde_json::Map<String, serde_json::Value>| {
+        let text = serde_json::Value::Object(map);
+        serde_json::from_value(text.clone())
+            .map_err(|_| Fault::attribute("allocation_pools", format!("'{text}' is not a valid range")))
+    };
+    let pools: Vec<AllocationPool> = objects.into_iter().map(read).collect::<Result<_, _>>()?;
+    Ok(Some(pools))
+}
+
+fn check_pools(subnet: &Subnet) -> Result<(), Fault> {
+    for (index, pool) in subnet.allocation_pools.iter().enumerate() {
+        let text = format!("{}-{}", pool.start, pool.end);
+        if pool.start.is_ipv4() != pool.end.is_ipv4() || number(pool.start) > number(pool.end) {
+            return Err(Fault::bad(
+                "InvalidAllocationPool",
+                format!("The allocation pool {text} is not valid."),
+            ));
+        }
+        if !subnet.is_usable(pool.start) || !subnet.is_usable(pool.end) {
+            return Err(Fault::bad(
+                "OutOfBoundsAllocationPool",
+                format!("The allocation pool {text} spans beyond the subnet cidr {}.", subnet.cidr),
+            ));
+        }
+        let overlaps =
+            subnet.allocation_pools.iter().take(index).any(|other| {
+                number(other.start) <= number(pool.end) && number(pool.start) <= number(other.end)
+            });
+        if overlaps {
+            return Err(Fault::conflict(
+                "OverlappingAllocationPools",
+                format!("Found overlapping allocation pools: {text} for subnet {}.", subnet.cidr),
+            ));
+        }
+        if let Some(gateway) = subnet.gateway_ip
+            && gateway.is_ipv4() == pool.start.is_ipv4()
+            && (number(pool.start)..=number(pool.end)).contains(&number(gateway))
+        {
+            return Err(Fault::conflict(
+                "GatewayConflictWithAllocationPools",
+                format!("Gateway ip {gateway} conflicts with allocation pool {text}."),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn write_host_settings(subnet: &mut Subnet, item: &mut Attributes) -> Result<(), Fault> {
+    if let Some(servers) = item.list("dns_nameservers", "IP address")? {
+        subnet.dns_nameservers = servers;
+    }
+    if let Some(routes) = item.objects("host_routes")? {
+        let read = |map| {
+            let text = serde_json::Value::Object(map);
+            serde_json::from_value::<HostRoute>(text.clone())
+                .map_err(|_| Fault::attribute("host_routes", format!("'{text}' is not a valid route")))
+        };
+        subnet.host_routes = routes.into_iter().map(read).collect::<Result<_, _>>()?;
+    }
+    Ok(())
+}
+
+/// `PUT`.
+pub(crate) async fn update(
+    State(cloud): State<Cloud>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Fault> {
+    let mut item = updated(&body, "subnet", caller.is_admin)?;
+    let guard = if_match(&headers)?;
+    let mut items = cloud
+        .change(|model| {
+            let mut subnet = changeable::<Subnet>(model, &caller, &id, "update", guard)?.clone();
+            if let Some(name) = item.text("name")? {
+                subnet.standard.name = name;
+            }
+            if let Some(description) = item.text("description")? {
+                subnet.standard.description = description;
+            }
+            match item.nullable("gateway_ip")? {
+                None => {}
+                Some(None) => subnet.gateway_ip = None,
+                Some(Some(text)) => subnet.gateway_ip = Some(gateway(&text, subnet.ip_version)?),
+            }
+            if let Some(on) = item.boolean("enable_dhcp")? {
+                subnet.enable_dhcp = on;
+            }
+            if let Some(pools) = pools(&mut item)? {
+                subnet.allocation_pools = pools;
+            }
+            write_host_settings(&mut subnet, &mut item)?;
+            item.finish()?;
+            check_pools(&subnet)?;
+            subnet.standard.bump();
+            let network_id = subnet.network_id.clone();
+            model.subnets.insert(id.clone(), subnet);
+            model.settle_dhcp(&network_id);
+            Ok(render_ids::<Subnet>(model, &caller, std::slice::from_ref(&id)))
+        })
+        .await?;
+    Ok(answer::<Subnet>(StatusCode::OK, items.pop().unwrap_or_default()))
+}
+
+/// `DELETE`: refused while a port, DHCP apart, has an address on it (one its host made does not count).
+pub(crate) async fn delete(
+    State(cloud): State<Cloud>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Fault> {
+    let guard = if_match(&headers)?;
+    cloud
+        .change(|model| {
+            let subnet = changeable::<Subnet>(model, &caller, &id, "delete", guard)?.clone();
+            let uses = |p: &crate::model::port::Port| p.fixed_ips.iter().any(|ip| ip.subnet_id == id);
+            let user = model.ports.values().any(|p| p.device_owner != DHCP_OWNER && uses(p));
+            if user && !subnet.is_auto_address() {
+                return Err(Fault::conflict(
+                    "SubnetInUse",
+                    format!(
+                        "Unable to complete operation on subnet {id}: One or more ports have an IP allocation from \
+                         this subnet."
+                    ),
+                ));
+            }
+            for port in model.ports.values_mut() {
+                port.fixed_ips.retain(|ip| ip.subnet_id != id);
+            }
+            model.subnets.remove(&id);
+            if let Some(network) = model.networks.get_mut(&subnet.network_id) {
+                network.standard.bump();
+            }
+            model.settle_dhcp(&subnet.network_id);
+            Ok(())
+        })
+        .await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}

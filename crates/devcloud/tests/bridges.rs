@@ -579,3 +579,38 @@ fn rules_of_the_host_can_be_bypassed_where_the_namespace_is_ours() {
         assert!(reaches(&a, &b, false, 7000, true));
     });
 }
+
+#[test]
+fn every_kind_of_rule_is_understood_by_the_kernel() {
+    in_world(|world| async move {
+        world.bridges.network_up(&network(NET)).await.unwrap();
+        let mut rules = Vec::new();
+        for (ingress, ipv6) in [(true, false), (true, true), (false, false), (false, true)] {
+            let nets: &[&str] =
+                if ipv6 { &["fd05::/64", "fd05::7/128", "::/0"] } else { &["10.0.0.0/8", "10.5.0.7/32"] };
+            let peers = Some(nets.iter().map(|net| net.parse().unwrap()).collect());
+            rules.push(RuleView { peers, ..rule(ingress, ipv6) });
+            rules.push(RuleView { peers: Some(vec!["10.0.0.0/24".parse().unwrap()]), ..rule(ingress, ipv6) });
+            for protocol in ["tcp", "udp", "sctp", "dccp", "udplite", "6"] {
+                for ports in [None, Some((1, 1)), Some((1, 65535))] {
+                    rules.push(RuleView { protocol: Some(protocol.into()), ports, ..rule(ingress, ipv6) });
+                }
+            }
+            for protocol in ["icmp", "icmpv6", "ipv6-icmp", "1", "58"] {
+                for ports in [None, Some((8, 0)), Some((128, u16::MAX))] {
+                    rules.push(RuleView { protocol: Some(protocol.into()), ports, ..rule(ingress, ipv6) });
+                }
+            }
+            for protocol in ["gre", "esp", "ah", "igmp", "vrrp", "254", "0", "any"] {
+                rules.push(RuleView { protocol: Some(protocol.into()), ..rule(ingress, ipv6) });
+            }
+        }
+        let mut wanted = port(10, NET, rules);
+        world.bridges.port_up(&wanted).await.unwrap();
+        // Ports of one family, and of none.
+        wanted.addresses.truncate(1);
+        world.bridges.port_up(&wanted).await.unwrap();
+        wanted.addresses.clear();
+        world.bridges.port_up(&wanted).await.unwrap();
+    });
+}

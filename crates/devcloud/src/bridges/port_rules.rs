@@ -163,7 +163,7 @@ fn line(rule: &RuleView) -> Option<String> {
         let number = protocol::number(protocol, rule.ipv6)?;
         let _ = write!(line, "meta l4proto {number} ");
         match rule.ports {
-            Some((first, code)) if number == ICMP || number == ICMPV6 => {
+            Some((first, code)) if number == if rule.ipv6 { ICMPV6 } else { ICMP } => {
                 let _ = write!(line, "{icmp} type {first} ");
                 // Codes have eight bits; more means any.
                 if code <= 255 {

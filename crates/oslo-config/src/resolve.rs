@@ -240,7 +240,8 @@ fn evaluate(schema: Schema, raw: &BTreeMap<Name, Raw>, problems: &mut Vec<Proble
         };
         for (text, origin) in &raw.texts {
             let value = expander.expand(name, text).and_then(|expanded| {
-                setting.secret |= expanded.secret;
+                let has_user = matches!(option.kind, Kind::Url(_)) && expanded.text.contains('@');
+                setting.secret |= expanded.secret || has_user;
                 convert(&option.kind, &expanded.text)
             });
             match value {

@@ -6,6 +6,8 @@
 use std::fs;
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use oslo_config::{Cause, Loader, Origin, ReadError, Severity, schemas};
 
 fn lines(text: &str) -> Vec<String> {
@@ -149,6 +151,8 @@ fn a_secret_appears_in_no_message_and_in_no_debug_form() {
             }
         }
     }
+    let url = kuryr(&format!("[neutron]\nauth_url = http://user:{secret}@host/\n"));
+    assert!(!format!("{url:?}").contains(secret));
     let loaded = kuryr(&format!("[neutron]\npassword = {secret}\nusername = x$password\n"));
     assert_eq!(loaded.get_str("neutron", "username").unwrap(), Some("xhunter2"));
     assert!(!format!("{loaded:?}").contains(secret));
@@ -277,4 +281,18 @@ fn reading_what_is_not_in_the_schema_is_an_error_of_the_program() {
     assert!(matches!(loaded.bool("neutron", "auth_url"), Ok(false)), "unset reads as false");
     assert!(matches!(loaded.bool("binding", "default_driver"), Err(ReadError::WrongType { .. })));
     assert_eq!(loaded.seconds("neutron", "timeout"), Ok(Some(Duration::from_secs(20))));
+}
+
+proptest! {
+    #[test]
+    fn no_file_makes_the_loader_panic_and_every_problem_is_one_line(
+        rows in prop::collection::vec(
+            ("(auth_url|password|debug|default_driver|link_iface|timeout|driver|x)", "[ -~]{0,20}"), 0..8),
+        section in "(DEFAULT|default|neutron|binding|bindng)",
+    ) {
+        let rows: String = rows.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+        for line in lines(&format!("[{section}]\n{rows}")) {
+            prop_assert!(line.starts_with("k.conf:") && !line.contains('\n'), "{}", line);
+        }
+    }
 }

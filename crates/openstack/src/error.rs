@@ -157,7 +157,12 @@ impl Error {
     /// A quota is used up (Neutron 409 `OverQuota`, Cinder 413).
     #[must_use]
     pub fn is_over_quota(&self) -> bool {
-        self.api().is_some_and(|e| e.status == 413 || e.kind.contains("OverQuota") || e.kind == "overLimit")
+        self.api().is_some_and(|e| {
+            e.status == 413
+                || e.kind == "overLimit"
+                || e.kind.contains("OverQuota")
+                || e.kind.contains("QuotaExceeded")
+        })
     }
 
     /// Whether the call may have taken effect although it failed: no answer after sending, a timeout, a 5xx or an

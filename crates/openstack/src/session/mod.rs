@@ -145,6 +145,7 @@ impl Session {
                     Ok(reply) if (200..300).contains(&reply.status) => return Ok(reply.body),
                     Ok(reply) if reply.status == 401 && refused.is_none() && token.id.is_some() => {
                         // The service did not look at the request, so this repeats nothing, whatever the method.
+                        sent.store(false, Ordering::Relaxed);
                         refused = Some(token);
                         continue;
                     }

@@ -140,3 +140,40 @@ fn set(object: &mut Value, key: &str, value: Value) {
         map.insert(key.to_owned(), value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(issued: &str, expires: &str) -> Token {
+        let body = json!({ "token": { "issued_at": issued, "expires_at": expires } });
+        Token::new("t".to_owned().into(), serde_json::from_value(body).unwrap(), Instant::now())
+    }
+
+    fn left(token: &Token) -> (u64, u64) {
+        let ends = token.ends.unwrap();
+        let from_now = |at: Instant| at.duration_since(Instant::now()).as_secs_f64().round() as u64;
+        (from_now(ends.renew), from_now(ends.expires))
+    }
+
+    #[test]
+    fn a_token_is_renewed_two_minutes_early_whatever_the_clocks_say() {
+        for year in ["1999", "2150"] {
+            let at = |time: &str| format!("{year}-01-01T{time}.000000Z");
+            assert_eq!(left(&token(&at("00:00:00"), &at("01:00:00"))), (3480, 3600));
+            assert_eq!(left(&token(&at("00:00:00"), &at("00:01:00"))), (30, 60), "not renewed all the time");
+        }
+    }
+
+    #[test]
+    fn a_token_that_was_over_before_it_came_is_not_used() {
+        let token = token("2026-01-01T01:00:00Z", "2026-01-01T00:00:00Z");
+        assert!(!token.is_fresh() && !token.is_valid());
+    }
+
+    #[test]
+    fn no_debug_text_shows_the_token() {
+        let token = token("2026-01-01T01:00:00Z", "2026-01-01T02:00:00Z");
+        assert!(format!("{token:?}").contains("REDACTED"));
+    }
+}

@@ -65,20 +65,28 @@ impl Session {
         let token = self.token(None).await?;
         let roots = ServiceType::BlockStorage.version_roots(self, &token)?;
         let key = roots.iter().map(Url::as_str).next().unwrap_or_default().to_owned();
+        let deadline = self.deadline(DEADLINE);
+        // The wait for somebody else's question counts too.
+        tokio::time::timeout(deadline, self.ask_once(&key, &roots, Instant::now() + deadline))
+            .await
+            .unwrap_or_else(|_| {
+                Err(Error::Unreachable {
+                    service: ServiceType::BlockStorage.as_str(),
+                    operation: OPERATION.to_owned(),
+                    url: key.clone(),
+                    reason: format!("no answer within {:.1} s", deadline.as_secs_f64()),
+                    sent: false,
+                })
+            })
+    }
+
+    async fn ask_once(&self, key: &str, roots: &[Url], until: Instant) -> Result<Microversion> {
         let mut known = self.shared.versions.0.lock().await;
-        if let Some(version) = known.get(&key) {
+        if let Some(version) = known.get(key) {
             return Ok(*version);
         }
-        let deadline = self.deadline(DEADLINE);
-        let found = tokio::time::timeout(deadline, self.discover(&roots, Instant::now() + deadline));
-        let found = found.await.map_err(|_| Error::Unreachable {
-            service: ServiceType::BlockStorage.as_str(),
-            operation: OPERATION.to_owned(),
-            url: key.clone(),
-            reason: format!("no answer within {:.1} s", deadline.as_secs_f64()),
-            sent: false,
-        })??;
-        known.insert(key, found);
+        let found = self.discover(roots, until).await?;
+        known.insert(key.to_owned(), found);
         Ok(found)
     }
 

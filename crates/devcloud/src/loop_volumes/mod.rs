@@ -221,6 +221,14 @@ impl Inner {
             }
             return Ok(device.path().to_owned());
         }
+        // Two devices on one file would each cache it and overwrite each other's blocks.
+        if let Some(other) = attached_to(&path)?.first() {
+            return Err(DataPathError(format!(
+                "cannot export volume {id}: {} is attached to its file already, used by {}; detach that first",
+                other.path().display(),
+                holders::of(other.number())
+            )));
+        }
         let file = File::options().read(true).write(true).open(&path).map_err(|e| at("open", &path, &e))?;
         let options = LoopOptions {
             read_only: false,

@@ -197,3 +197,26 @@ async fn two_processes_do_not_share_a_directory() {
     let _first = volumes(&dir);
     assert!(LoopVolumes::open(dir.path()).unwrap_err().0.contains("another development cloud"));
 }
+
+#[tokio::test]
+async fn a_file_somebody_else_attached_is_neither_exported_nor_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    let volumes = volumes(&dir);
+    volumes.create(ID, 1).await.unwrap();
+    let path = dir.path().join(format!("volume-{ID}.raw"));
+    let file = File::options().read(true).write(true).open(&path).unwrap();
+    let options =
+        LoopOptions { autoclear: true, label: path.display().to_string(), ..LoopOptions::default() };
+    let theirs = LoopControl::open().unwrap().attach(&file, &options).unwrap();
+    assert!(volumes.export(ID, false).await.unwrap_err().0.contains("attached to its file already"));
+    assert!(volumes.delete(ID).await.is_err());
+    volumes.unexport(ID).await.unwrap();
+    assert!(theirs.status().unwrap().is_some(), "unexport leaves it alone");
+    drop(volumes);
+    let again = self::volumes(&dir);
+    assert!(again.exports().is_empty(), "it is not taken over");
+    let node = theirs.path().to_owned();
+    drop(theirs);
+    assert!(until_free(&node, &dir));
+    again.delete(ID).await.unwrap();
+}

@@ -119,7 +119,10 @@ mod tests {
     fn a_name_that_leaves_the_directory_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         for name in ["", "../kuryr", "a/b", ".hidden", "a:b"] {
-            assert!(matches!(write_spec(directory.path(), name, "x"), Err(Error::PluginName { .. })), "{name}");
+            assert!(
+                matches!(write_spec(directory.path(), name, "x"), Err(Error::PluginName { .. })),
+                "{name}"
+            );
         }
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }

@@ -5,7 +5,9 @@ use crate::{
     lenient::Request,
     network::EndpointInfoResponse,
     reply::Reply,
-    volume::{CapabilitiesResponse, GetResponse, ListResponse, Lookup, MountpointResponse, VolumeCapabilities},
+    volume::{
+        CapabilitiesResponse, GetResponse, ListResponse, Lookup, MountpointResponse, VolumeCapabilities,
+    },
 };
 
 /// The interface and the method of a request path, for example `VolumeDriver` and `Get` of `/VolumeDriver.Get`.
@@ -17,14 +19,23 @@ pub(crate) fn split_path(path: &str) -> Option<(&str, &str)> {
 fn read<T: Request>(body: &[u8]) -> Result<T, PluginError> {
     if body.iter().all(u8::is_ascii_whitespace) {
         // Docker repeats a call whose connection broke, with an empty body.
-        return Err(PluginError::new("the request has no body, the call was repeated after a lost connection: try again"));
+        return Err(PluginError::new(
+            "the request has no body, the call was repeated after a lost connection: try again",
+        ));
     }
-    let message: T = serde_json::from_slice(body)
-        .map_err(|error| PluginError::new(format!("cannot read the request: {error}, check the daemon's version")))?;
+    let unreadable =
+        |why: &str| PluginError::new(format!("cannot read the request: {why}, check the daemon's version"));
+    // An array would do for a structure all of whose fields may be missing.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(unreadable("it is not a JSON object"));
+    }
+    let message: T = serde_json::from_slice(body).map_err(|error| unreadable(&error.to_string()))?;
     let missing = message.required().into_iter().find(|(_, value)| value.is_empty()).map(|(field, _)| field);
     match missing {
         None => Ok(message),
-        Some(field) => Err(PluginError::new(format!("the request has no {field}, check the daemon's version"))),
+        Some(field) => {
+            Err(PluginError::new(format!("the request has no {field}, check the daemon's version")))
+        }
     }
 }
 

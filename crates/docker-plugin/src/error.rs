@@ -96,7 +96,9 @@ pub enum Error {
         source: io::Error,
     },
     /// Plain TCP on an address that others can reach.
-    #[error("refusing plain tcp on {address}: anybody who reaches it owns this host, use tls or allow it explicitly")]
+    #[error(
+        "refusing plain tcp on {address}: anybody who reaches it owns this host, use tls or allow it explicitly"
+    )]
     PlainTcpRefused {
         /// The address wanted.
         address: SocketAddr,
@@ -163,7 +165,8 @@ mod tests {
 
     #[test]
     fn a_chain_names_each_cause_once() {
-        let error = Error::Tcp { address: ([127, 0, 0, 1], 1).into(), source: io::Error::other("port taken") };
+        let error =
+            Error::Tcp { address: ([127, 0, 0, 1], 1).into(), source: io::Error::other("port taken") };
         let text = PluginError::from_chain(&error).text().to_owned();
         assert_eq!(text.matches("port taken").count(), 1, "{text}");
     }

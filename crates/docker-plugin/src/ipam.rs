@@ -32,7 +32,10 @@ pub trait IpamDriver: Send + Sync {
     async fn release_pool(&self, request: ReleasePoolRequest) -> Result<(), PluginError>;
 
     /// Gives an address.
-    async fn request_address(&self, request: RequestAddressRequest) -> Result<RequestAddressResponse, PluginError>;
+    async fn request_address(
+        &self,
+        request: RequestAddressRequest,
+    ) -> Result<RequestAddressResponse, PluginError>;
 
     /// Takes an address back.
     async fn release_address(&self, request: ReleaseAddressRequest) -> Result<(), PluginError>;

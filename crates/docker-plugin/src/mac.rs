@@ -82,7 +82,8 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for text in ["", "02:42", "02:42:ac:11:00:02:03", "zz:42:ac:11:00:02", "+2:42:ac:11:00:02", "::::::"] {
+        for text in ["", "02:42", "02:42:ac:11:00:02:03", "zz:42:ac:11:00:02", "+2:42:ac:11:00:02", "::::::"]
+        {
             assert!(text.parse::<MacAddress>().is_err(), "{text}");
         }
         for text in ["", "AkKsEQA=", "AkKsEQACAA", "äAkKsEQ"] {

@@ -21,12 +21,18 @@ pub trait NetworkDriver: Send + Sync {
     fn capabilities(&self) -> Capabilities;
 
     /// Says whether Docker should ask for a gateway address (Docker 28, if `gw_alloc_checker` was announced).
-    async fn gw_alloc_check(&self, _request: GwAllocCheckRequest) -> Result<GwAllocCheckResponse, PluginError> {
+    async fn gw_alloc_check(
+        &self,
+        _request: GwAllocCheckRequest,
+    ) -> Result<GwAllocCheckResponse, PluginError> {
         Ok(GwAllocCheckResponse::default())
     }
 
     /// Allocates a swarm-wide network, on a manager.
-    async fn allocate_network(&self, _request: AllocateNetworkRequest) -> Result<AllocateNetworkResponse, PluginError> {
+    async fn allocate_network(
+        &self,
+        _request: AllocateNetworkRequest,
+    ) -> Result<AllocateNetworkResponse, PluginError> {
         Err(PluginError::new("this driver has no swarm-wide networks, create the network with local scope"))
     }
 
@@ -42,7 +48,10 @@ pub trait NetworkDriver: Send + Sync {
     async fn delete_network(&self, request: DeleteNetworkRequest) -> Result<(), PluginError>;
 
     /// Creates an endpoint; the answer may only fill what arrived empty.
-    async fn create_endpoint(&self, request: CreateEndpointRequest) -> Result<CreateEndpointResponse, PluginError>;
+    async fn create_endpoint(
+        &self,
+        request: CreateEndpointRequest,
+    ) -> Result<CreateEndpointResponse, PluginError>;
 
     /// Deletes an endpoint.
     async fn delete_endpoint(&self, request: EndpointRequest) -> Result<(), PluginError>;
@@ -59,7 +68,10 @@ pub trait NetworkDriver: Send + Sync {
     async fn leave(&self, request: EndpointRequest) -> Result<(), PluginError>;
 
     /// Publishes ports; a hint, Docker leaves it out or repeats it.
-    async fn program_external_connectivity(&self, _request: ExternalConnectivityRequest) -> Result<(), PluginError> {
+    async fn program_external_connectivity(
+        &self,
+        _request: ExternalConnectivityRequest,
+    ) -> Result<(), PluginError> {
         Ok(())
     }
 
@@ -122,10 +134,20 @@ pub struct IpamData {
     #[serde(rename = "Pool", default, deserialize_with = "or_default")]
     pub pool: String,
     /// The gateway with the pool's prefix length, empty if there is none.
-    #[serde(rename = "Gateway", default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
+    #[serde(
+        rename = "Gateway",
+        default,
+        deserialize_with = "or_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub gateway: String,
     /// Reserved addresses with the pool's prefix length, by name.
-    #[serde(rename = "AuxAddresses", default, deserialize_with = "text_map", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        rename = "AuxAddresses",
+        default,
+        deserialize_with = "text_map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub aux_addresses: BTreeMap<String, String>,
 }
 
@@ -191,13 +213,28 @@ pub struct DeleteNetworkRequest {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndpointInterface {
     /// IPv4 address with prefix length.
-    #[serde(rename = "Address", default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
+    #[serde(
+        rename = "Address",
+        default,
+        deserialize_with = "or_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub address: String,
     /// IPv6 address with prefix length.
-    #[serde(rename = "AddressIPv6", default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
+    #[serde(
+        rename = "AddressIPv6",
+        default,
+        deserialize_with = "or_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub address_ipv6: String,
     /// Ethernet address in text form.
-    #[serde(rename = "MacAddress", default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
+    #[serde(
+        rename = "MacAddress",
+        default,
+        deserialize_with = "or_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub mac_address: String,
 }
 
@@ -275,7 +312,12 @@ pub struct StaticRoute {
     #[serde(rename = "RouteType", default)]
     pub route_type: i32,
     /// Address of the next router.
-    #[serde(rename = "NextHop", default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
+    #[serde(
+        rename = "NextHop",
+        default,
+        deserialize_with = "or_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub next_hop: String,
 }
 
@@ -298,13 +340,28 @@ pub struct JoinResponse {
     #[serde(rename = "InterfaceName", default, deserialize_with = "or_default")]
     pub interface_name: InterfaceName,
     /// IPv4 gateway, empty for none.
-    #[serde(rename = "Gateway", default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
+    #[serde(
+        rename = "Gateway",
+        default,
+        deserialize_with = "or_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub gateway: String,
     /// IPv6 gateway, empty for none.
-    #[serde(rename = "GatewayIPv6", default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
+    #[serde(
+        rename = "GatewayIPv6",
+        default,
+        deserialize_with = "or_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub gateway_ipv6: String,
     /// More routes.
-    #[serde(rename = "StaticRoutes", default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        rename = "StaticRoutes",
+        default,
+        deserialize_with = "or_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub static_routes: Vec<StaticRoute>,
     /// Without it, an endpoint without gateway makes Docker add a second device on `docker_gwbridge`.
     #[serde(rename = "DisableGatewayService", default)]

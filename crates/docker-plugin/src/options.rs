@@ -131,7 +131,9 @@ impl Options {
                 Some(address) => Ok(Some(address)),
                 None => text.parse().map(Some),
             },
-            Some(other) => Err(PluginError::new(format!("malformed mac address {other}: give six bytes in hex"))),
+            Some(other) => {
+                Err(PluginError::new(format!("malformed mac address {other}: give six bytes in hex")))
+            }
         }
     }
 
@@ -165,8 +167,9 @@ impl Options {
     }
 
     fn items<T>(&self, key: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Vec<T>, PluginError> {
-        let malformed =
-            |value: &Value| PluginError::new(format!("malformed {key}: cannot read {value}, report the daemon's version"));
+        let malformed = |value: &Value| {
+            PluginError::new(format!("malformed {key}: cannot read {value}, report the daemon's version"))
+        };
         match self.0.get(key) {
             None | Some(Value::Null) => Ok(Vec::new()),
             Some(Value::Array(items)) => {
@@ -256,7 +259,9 @@ mod tests {
 
     #[test]
     fn ports_keep_their_numeric_protocol() {
-        let ports = options(r#"{"com.docker.network.endpoint.exposedports":[{"Proto":17,"Port":1234},{"Proto":"sctp","Port":9}]}"#);
+        let ports = options(
+            r#"{"com.docker.network.endpoint.exposedports":[{"Proto":17,"Port":1234},{"Proto":"sctp","Port":9}]}"#,
+        );
         assert_eq!(
             ports.exposed_ports().unwrap(),
             [ExposedPort { protocol: 17, port: 1234 }, ExposedPort { protocol: 132, port: 9 }]
@@ -282,7 +287,8 @@ mod tests {
 
     #[test]
     fn booleans_survive_a_trip_through_swarm() {
-        let swarm = options(r#"{"com.docker.network.internal":"true","com.docker.network.enable_ipv4":"false"}"#);
+        let swarm =
+            options(r#"{"com.docker.network.internal":"true","com.docker.network.enable_ipv4":"false"}"#);
         assert!(swarm.internal() && !swarm.enable_ipv4());
     }
 }

@@ -26,6 +26,7 @@ use crate::{
 
 /// Docker gives a look-up 60 s; a held one is let go a little later.
 const HOLD_FOR: Duration = Duration::from_secs(65);
+const _: () = assert!(HOLD_FOR.as_secs() > 60, "closed earlier, Docker would ask again");
 /// Most look-ups held at one time.
 const MAX_HELD: usize = 64;
 /// Longest request body, in bytes.
@@ -184,7 +185,11 @@ impl Plugin {
             Ok(body) => body,
             Err(error) => {
                 tracing::warn!(plugin = self.name(), method, %error, "unreadable request");
-                return if silent { Err(NoAnswer) } else { Ok(reply::failure(error.status(), &error.into())) };
+                return if silent {
+                    Err(NoAnswer)
+                } else {
+                    Ok(reply::failure(error.status(), &error.into()))
+                };
             }
         };
         if !matches!(head.method, Method::POST | Method::GET) {

@@ -60,7 +60,10 @@ pub(crate) fn success(json: Vec<u8>) -> Response<Full<Bytes>> {
 /// A failure; Podman looks only at the status, Docker shows the text.
 pub(crate) fn failure(status: StatusCode, error: &PluginError) -> Response<Full<Bytes>> {
     let body = Failure { err: error.text(), error: error.text() };
-    response(status, serde_json::to_vec(&body).unwrap_or_else(|_| br#"{"Err":"failed","Error":"failed"}"#.to_vec()))
+    response(
+        status,
+        serde_json::to_vec(&body).unwrap_or_else(|_| br#"{"Err":"failed","Error":"failed"}"#.to_vec()),
+    )
 }
 
 fn response(status: StatusCode, json: Vec<u8>) -> Response<Full<Bytes>> {

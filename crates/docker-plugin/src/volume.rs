@@ -61,13 +61,28 @@ pub struct Volume {
     #[serde(rename = "Name", default, deserialize_with = "or_default")]
     pub name: String,
     /// Where it is mounted, empty if it is not.
-    #[serde(rename = "Mountpoint", default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
+    #[serde(
+        rename = "Mountpoint",
+        default,
+        deserialize_with = "or_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub mountpoint: String,
     /// RFC 3339, empty if not known.
-    #[serde(rename = "CreatedAt", default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
+    #[serde(
+        rename = "CreatedAt",
+        default,
+        deserialize_with = "or_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub created_at: String,
     /// Anything an operator may want to know.
-    #[serde(rename = "Status", default, deserialize_with = "or_default", skip_serializing_if = "Map::is_empty")]
+    #[serde(
+        rename = "Status",
+        default,
+        deserialize_with = "or_default",
+        skip_serializing_if = "Map::is_empty"
+    )]
     pub status: Map<String, Value>,
 }
 

@@ -58,7 +58,10 @@ pub fn listen_fds() -> Result<Vec<InheritedFd>, ListenFdsError> {
     (FIRST..FIRST + count)
         .map(|fd| {
             let name = names.next().filter(|name| !name.is_empty()).unwrap_or("unknown").to_owned();
-            Ok(InheritedFd { name, fd: duplicate(fd).map_err(|source| ListenFdsError::Missing { fd, source })? })
+            Ok(InheritedFd {
+                name,
+                fd: duplicate(fd, FIRST + count).map_err(|source| ListenFdsError::Missing { fd, source })?,
+            })
         })
         .collect()
 }
@@ -76,14 +79,15 @@ fn announced(own: u32, pid: Option<&str>, count: Option<&str>) -> Result<RawFd, 
     }
 }
 
-/// A duplicate of the descriptor `number`, which itself is made to close on exec.
-fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
+/// A duplicate of the descriptor `number`, which itself is made to close on exec. The duplicate's own number is at
+/// least `free`, or it could pass for the next inherited descriptor where that is missing.
+fn duplicate(number: RawFd, free: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: `number` is at least 3, so never -1. It is borrowed for the length of this function only and neither
     // closed nor owned here, so no other owner of the number, if there is one, can be left with a closed or foreign
     // descriptor. If nothing is open under it, the kernel answers EBADF to the calls below. The service manager
     // opened it before this process began, and by the protocol nobody else in the process may close it.
     let inherited = unsafe { BorrowedFd::borrow_raw(number) };
-    let own = rustix::io::fcntl_dupfd_cloexec(inherited, FIRST)?;
+    let own = rustix::io::fcntl_dupfd_cloexec(inherited, free)?;
     rustix::io::fcntl_setfd(inherited, rustix::io::FdFlags::CLOEXEC)?;
     Ok(own)
 }
@@ -110,6 +114,6 @@ mod tests {
 
     #[test]
     fn a_number_that_is_not_open_is_an_error() {
-        assert!(duplicate(1_000_000).is_err());
+        assert!(duplicate(1_000_000, FIRST).is_err());
     }
 }

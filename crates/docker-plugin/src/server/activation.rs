@@ -25,17 +25,16 @@ enum Socket {
 /// # Errors
 /// A malformed environment, or a descriptor that is not a listening stream socket.
 pub fn activated_sockets() -> Result<Vec<ActivatedSocket>> {
-    let inherited = os::listen_fds::listen_fds().map_err(|error| Error::Activation {
-        name: "LISTEN_FDS".to_owned(),
-        reason: error.to_string(),
-    })?;
+    let inherited = os::listen_fds::listen_fds()
+        .map_err(|error| Error::Activation { name: "LISTEN_FDS".to_owned(), reason: error.to_string() })?;
     inherited.into_iter().map(|one| ActivatedSocket::new(one.name, one.fd)).collect()
 }
 
 impl ActivatedSocket {
     fn new(name: String, fd: OwnedFd) -> Result<Self> {
         let kind = || -> rustix::io::Result<(AddressFamily, bool)> {
-            let listens = sockopt::socket_type(&fd)? == SocketType::STREAM && sockopt::socket_acceptconn(&fd)?;
+            let listens =
+                sockopt::socket_type(&fd)? == SocketType::STREAM && sockopt::socket_acceptconn(&fd)?;
             Ok((sockopt::socket_domain(&fd)?, listens))
         };
         let unusable = |reason: String| Error::Activation { name: name.clone(), reason };

@@ -12,6 +12,7 @@ use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::Notify,
     time::{Instant, Sleep},
 };
 use tokio_util::sync::CancellationToken;
@@ -21,9 +22,14 @@ use super::{Shared, listener::Accepted};
 /// Most bytes of a request's head.
 const MAX_HEAD: usize = 64 << 10;
 
+/// Time for a request that is on its way when the server is told to stop.
+const LAST_REQUEST: Duration = Duration::from_millis(500);
+
 /// What a connection is doing, known to its stream, its service and the server.
 pub(super) struct Activity {
     phase: Mutex<Phase>,
+    /// The head of a request is complete.
+    head_read: Notify,
     head_timeout: Duration,
     close: CancellationToken,
 }
@@ -40,7 +46,8 @@ enum Phase {
 
 impl Activity {
     pub(super) fn new(head_timeout: Duration, close: CancellationToken) -> Self {
-        Self { phase: Mutex::new(Phase::Reading(Instant::now() + head_timeout)), head_timeout, close }
+        let phase = Mutex::new(Phase::Reading(Instant::now() + head_timeout));
+        Self { phase, head_read: Notify::new(), head_timeout, close }
     }
 
     /// Since when there is nothing to do.
@@ -62,6 +69,22 @@ impl Activity {
 
     fn set(&self, phase: Phase) {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
+    }
+
+    fn begin_call(&self) {
+        self.set(Phase::Serving);
+        self.head_read.notify_one();
+    }
+
+    fn end_call(&self) {
+        self.set(Phase::Idle(Instant::now()));
+    }
+
+    /// Waits while the head of a request is on its way.
+    async fn not_reading(&self) {
+        while matches!(self.phase(), Phase::Reading(_)) {
+            self.head_read.notified().await;
+        }
     }
 
     fn bytes_arrived(&self) {
@@ -100,12 +123,13 @@ where
 {
     let close = activity.close.clone();
     let stream = TimedStream::new(stream, activity.clone(), shared.options.write_timeout);
+    let serving = activity.clone();
     let service = service_fn(move |request| {
-        activity.set(Phase::Serving);
-        let (shared, activity) = (shared.clone(), activity.clone());
+        let (shared, activity) = (shared.clone(), serving.clone());
+        activity.begin_call();
         async move {
             let answer = shared.plugin.handle(request, &shared.shutdown).await;
-            activity.set(Phase::Idle(Instant::now()));
+            activity.end_call();
             answer
         }
     });
@@ -115,7 +139,11 @@ where
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = close.cancelled() => {
+        () = async {
+            close.cancelled().await;
+            // To close now would make Docker repeat what it has just sent, without a body.
+            let _ = tokio::time::timeout(LAST_REQUEST, activity.not_reading()).await;
+        } => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

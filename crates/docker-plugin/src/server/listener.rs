@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener as StdTcpListener},
     os::unix::net::UnixListener as StdUnixListener,
     path::Path,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -66,7 +66,11 @@ impl Listener {
     /// An address others can reach, unless `plain` allows it; what the system refuses.
     pub fn tcp(address: SocketAddr, plain: PlainTcp) -> Result<Self> {
         check_plain(address, plain)?;
-        Ok(Self { socket: Socket::Tcp(bind(address)?, None), label: format!("tcp://{address}"), inherited: false })
+        Ok(Self {
+            socket: Socket::Tcp(bind(address)?, None),
+            label: format!("tcp://{address}"),
+            inherited: false,
+        })
     }
 
     /// Opens a TCP socket with TLS 1.2 or later.
@@ -83,7 +87,11 @@ impl Listener {
     }
 
     pub(super) fn inherited_unix(listener: StdUnixListener, name: &str) -> Self {
-        Self { socket: Socket::Unix(listener, None), label: format!("inherited socket {name}"), inherited: true }
+        Self {
+            socket: Socket::Unix(listener, None),
+            label: format!("inherited socket {name}"),
+            inherited: true,
+        }
     }
 
     pub(super) fn inherited_tcp(
@@ -184,19 +192,38 @@ impl Bound {
 
     /// Closes the socket and gives the connections in its queue, which closing would reset. Its file goes first, so
     /// that no more come.
-    pub(super) fn close(mut self) -> Vec<Accepted> {
-        if let BoundSocket::Unix(_, file) = &mut self.socket {
-            *file = None;
-        }
+    pub(super) fn close(self) -> Vec<Accepted> {
         let mut queued = Vec::new();
-        if !self.inherited {
-            let mut context = Context::from_waker(Waker::noop());
-            while queued.len() < MAX_QUEUED {
-                match self.poll_accept(&mut context) {
-                    Poll::Ready(Ok(peer)) => queued.push(peer),
-                    Poll::Ready(Err(_)) | Poll::Pending => break,
+        if self.inherited {
+            return queued;
+        }
+        // The runtime may not have heard of the latest connections, so the system is asked.
+        let drain = || -> io::Result<()> {
+            match self.socket {
+                BoundSocket::Unix(listener, file) => {
+                    drop(file);
+                    let listener = listener.into_std()?;
+                    while queued.len() < MAX_QUEUED {
+                        let (stream, _) = listener.accept()?;
+                        stream.set_nonblocking(true)?;
+                        queued.push(Accepted::Unix(UnixStream::from_std(stream)?));
+                    }
+                }
+                BoundSocket::Tcp(listener, acceptor) => {
+                    let listener = listener.into_std()?;
+                    while queued.len() < MAX_QUEUED {
+                        let (stream, _) = listener.accept()?;
+                        stream.set_nonblocking(true)?;
+                        queued.push(Accepted::Tcp(TcpStream::from_std(stream)?, acceptor.clone()));
+                    }
                 }
             }
+            Ok(())
+        };
+        if let Err(error) = drain()
+            && error.kind() != io::ErrorKind::WouldBlock
+        {
+            tracing::debug!(listener = self.label, %error, "cannot empty the queue");
         }
         queued
     }

@@ -91,12 +91,18 @@ pub async fn serve(
     options: ServerOptions,
     shutdown: CancellationToken,
 ) -> Result<Drained> {
+    // Nothing goes on if the caller drops this future.
+    let shutdown = shutdown.child_token();
+    let _stop = shutdown.clone().drop_guard();
+    let abort = CancellationToken::new();
+    let _abort = abort.clone().drop_guard();
+
     let bound = listeners.into_iter().map(Listener::bind_to_runtime).collect::<Result<Vec<_>>>()?;
     let shared = Arc::new(Shared {
         plugin,
         places: Arc::new(Semaphore::new(options.max_connections.clamp(1, Semaphore::MAX_PERMITS))),
         options,
-        abort: CancellationToken::new(),
+        abort,
         activities: Mutex::default(),
         connections: TaskTracker::new(),
         shutdown,
@@ -119,7 +125,6 @@ pub async fn serve(
         Ok(()) => 0,
         Err(_) => shared.plugin.running(),
     };
-    shared.abort.cancel();
     if unfinished > 0 {
         tracing::warn!(plugin = shared.plugin.name(), unfinished, "stopped while calls were running");
     }
@@ -181,7 +186,8 @@ impl Shared {
 
     fn close_longest_idle(&self) {
         let activities = self.activities.lock().unwrap_or_else(PoisonError::into_inner);
-        let idle = activities.iter().filter_map(Weak::upgrade).filter_map(|one| Some((one.idle_since()?, one)));
+        let idle =
+            activities.iter().filter_map(Weak::upgrade).filter_map(|one| Some((one.idle_since()?, one)));
         if let Some((_, longest)) = idle.min_by_key(|(since, _)| *since) {
             longest.close();
         }

@@ -83,7 +83,8 @@ pub(super) fn listen(path: &Path, options: &UnixSocketOptions) -> Result<(UnixLi
         // Only root and members of the group may give it away; the owner can use the socket anyway.
         tracing::warn!(path = %path.display(), %error, "cannot give the socket to its group");
     }
-    fs::set_permissions(&fresh, fs::Permissions::from_mode(options.mode)).map_err(failed("set the mode of"))?;
+    fs::set_permissions(&fresh, fs::Permissions::from_mode(options.mode))
+        .map_err(failed("set the mode of"))?;
     let made = fs::symlink_metadata(&fresh).map_err(failed("look at"))?;
     fs::rename(&fresh, path).map_err(failed("put into place"))?;
     Ok((listener, SocketFile { path: path.to_owned(), device: made.dev(), inode: made.ino() }))
@@ -108,7 +109,9 @@ fn check_free(path: &Path) -> Result<()> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed(error)),
-        Ok(found) if !found.file_type().is_socket() => return Err(Error::NotASocket { path: path.to_owned() }),
+        Ok(found) if !found.file_type().is_socket() => {
+            return Err(Error::NotASocket { path: path.to_owned() });
+        }
         Ok(_) => {}
     }
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;

@@ -249,7 +249,7 @@ async fn a_read_only_volume_is_connected_for_reading_only() {
 
 #[tokio::test]
 async fn a_caller_that_hangs_up_does_not_interrupt_the_back_end() {
-    let latencies = Latencies { connect: Duration::from_millis(60), ..Latencies::default() };
+    let latencies = Latencies { connect: Duration::from_millis(400), ..Latencies::default() };
     let client = Client::with(CinderOptions { latencies, ..CinderOptions::default() });
     let volume = client.volume(json!({"size": 1})).await;
     let cut = tokio::time::timeout(Duration::from_millis(10), client.attach(&volume, "rw")).await;

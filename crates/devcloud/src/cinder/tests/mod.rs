@@ -137,9 +137,9 @@ impl Client {
         Self::with(CinderOptions::default())
     }
 
-    /// Short latencies keep the tests short.
+    /// Short, but long enough to be seen on a busy machine.
     pub(super) fn with(mut options: CinderOptions) -> Self {
-        let short = Duration::from_millis(20);
+        let short = Duration::from_millis(100);
         options.latencies = Latencies { create: short, delete: short, extend: short, ..options.latencies };
         let paper = Arc::new(Paper::default());
         let cinder = Cinder::new(options, Some(paper.clone()));

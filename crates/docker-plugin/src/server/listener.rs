@@ -241,3 +241,18 @@ fn check_plain(address: SocketAddr, plain: PlainTcp) -> Result<()> {
         PlainTcp::LoopbackOnly | PlainTcp::Anybody => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_inherited_tcp_socket_without_tls_is_for_this_host_only() {
+        let open = |address| StdTcpListener::bind::<SocketAddr>(address).unwrap();
+        let everywhere = open(([0, 0, 0, 0], 0).into());
+        let refused = Listener::inherited_tcp(everywhere, "plugin", PlainTcp::LoopbackOnly, None);
+        assert!(matches!(refused, Err(Error::PlainTcpRefused { .. })));
+        let here = open(([127, 0, 0, 1], 0).into());
+        assert!(Listener::inherited_tcp(here, "plugin", PlainTcp::LoopbackOnly, None).is_ok());
+    }
+}

@@ -1,14 +1,14 @@
 //! Sockets inherited as from systemd: the test program starts itself as the service.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{BufRead as _, BufReader, Lines, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     os::{
         fd::OwnedFd,
         unix::net::{UnixListener, UnixStream},
     },
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     sync::Arc,
     time::Duration,
 };
@@ -27,12 +27,15 @@ use crate::{
 const MANAGER: &str = r#"exec 3<&0 </dev/null; LISTEN_PID=$$; export LISTEN_PID; exec "$@""#;
 
 /// A started service; killed at the latest with the test.
-struct Service(Child);
+struct Service {
+    process: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
 
 impl Service {
     fn start(socket: OwnedFd, count: &str) -> Self {
         let program = std::env::current_exe().unwrap();
-        let child = Command::new("sh")
+        let mut process = Command::new("sh")
             .args(["-c", MANAGER, "manager"])
             .arg(program)
             .args(["--exact", "activation::the_service", "--ignored", "--nocapture"])
@@ -42,20 +45,20 @@ impl Service {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        Self(child)
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        Self { process, lines }
     }
 
-    /// Waits for a line that begins with `start`.
+    /// Waits for a line with `start` in it.
     fn says(&mut self, start: &str) -> String {
-        let lines = BufReader::new(self.0.stdout.take().unwrap()).lines();
-        lines.map(Result::unwrap).find(|line| line.contains(start)).unwrap_or_default()
+        self.lines.by_ref().map(Result::unwrap).find(|line| line.contains(start)).unwrap_or_default()
     }
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 

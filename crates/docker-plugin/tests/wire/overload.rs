@@ -10,7 +10,7 @@ use crate::{
 };
 
 fn options() -> ServerOptions {
-    ServerOptions { head_timeout: Duration::from_millis(300), max_connections: 3, ..ServerOptions::default() }
+    ServerOptions { head_timeout: Duration::from_secs(1), max_connections: 3, ..ServerOptions::default() }
 }
 
 #[tokio::test]
@@ -23,7 +23,7 @@ async fn a_peer_that_says_nothing_or_half_a_head_is_cut_off_and_stops_nobody() {
     assert_eq!(rig.client().await.call("/Plugin.Activate", "").await.status, 200);
     assert!(silent.answer().await.is_none());
     assert!(half.try_answer().await.is_none_or(|status| status == 408));
-    assert!(start.elapsed() >= Duration::from_millis(300));
+    assert!(start.elapsed() >= Duration::from_secs(1));
     assert!(start.elapsed() < Duration::from_secs(10));
 }
 
@@ -40,9 +40,9 @@ async fn half_a_second_request_is_cut_off_too() {
 async fn a_connection_idle_between_requests_is_kept() {
     let rig = Rig::with(|plugin| plugin, options());
     let mut client = rig.client().await;
-    for _ in 0..3 {
+    for _ in 0..2 {
         assert_eq!(client.call("/VolumeDriver.Create", r#"{"Name":"v"}"#).await.status, 200);
-        tokio::time::sleep(Duration::from_millis(450)).await;
+        tokio::time::sleep(Duration::from_millis(1300)).await;
     }
 }
 
@@ -52,7 +52,7 @@ async fn a_call_longer_than_the_time_for_a_head_is_not_cut_off() {
     let mut client = rig.client().await;
     client.send(&request("/VolumeDriver.Mount", DOCKER, r#"{"Name":"slow","ID":"1"}"#)).await;
     rig.recorder.called("VolumeDriver.Mount", 1).await;
-    tokio::time::sleep(Duration::from_millis(600)).await;
+    tokio::time::sleep(Duration::from_millis(1300)).await;
     rig.recorder.go_on.notify_one();
     assert_eq!(client.answer().await.unwrap().status, 200);
 }

@@ -172,17 +172,17 @@ async fn plain_http_to_a_tls_port_is_not_served() {
 #[tokio::test]
 async fn a_client_silent_in_the_handshake_is_cut_off_and_stops_nobody() {
     let certificates = Certificates::new();
-    let options = ServerOptions { handshake_timeout: Duration::from_millis(400), ..ServerOptions::default() };
+    let options = ServerOptions { handshake_timeout: Duration::from_secs(2), ..ServerOptions::default() };
     let address = serve(Listener::tls(LOOPBACK, &certificates.files(false)).unwrap(), options).await;
     let start = Instant::now();
     let mut silent = TcpStream::connect(address).await.unwrap();
     assert!(is_served(address, &certificates.connector(None, BOTH)).await);
-    assert!(start.elapsed() < Duration::from_millis(400), "served only after {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(2), "served only after {:?}", start.elapsed());
     let mut bytes = Vec::new();
     let _ = tokio::time::timeout(crate::client::PATIENCE, silent.read_to_end(&mut bytes))
         .await
         .expect("not cut off");
-    assert!(start.elapsed() >= Duration::from_millis(400));
+    assert!(start.elapsed() >= Duration::from_secs(2));
 }
 
 #[test]

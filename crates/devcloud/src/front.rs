@@ -82,11 +82,7 @@ impl Front {
             body: serde_json::from_slice(&body).unwrap_or_default(),
             ..Entry::default()
         });
-        let planned = control.faults.decide(
-            service,
-            parts.method.as_str(),
-            without_slash(&parts.uri).path(),
-        );
+        let planned = control.faults.decide(service, parts.method.as_str(), without_slash(&parts.uri).path());
         let (fault, action) = planned.map_or((None, Action::default()), |(id, action)| (Some(id), action));
         let who = |phase| Waiting {
             fault: fault.unwrap_or_default(),

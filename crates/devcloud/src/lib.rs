@@ -2,6 +2,28 @@
 //!
 //! [`DevCloud::start`] listens on one address: `/identity/v3`, `/networking/v2.0`, `/volume/v3`, and `/admin` for
 //! whoever runs it. Where it behaves differently from the real services, it is wrong.
+//!
+//! # Who there is
+//! Users `admin` (role `admin` in the projects `admin` and `demo`), `demo` (member of `demo`) and `service` (roles
+//! `admin` and `service` in `service`; its password is the administrator's), all in the domain `Default`; one
+//! application credential of `admin` ([`APPLICATION_CREDENTIAL_ID`]); one trust from `demo` to `service`
+//! ([`TRUST_ID`]). Ids are the same in every run. Tokens do not outlive the process.
+//!
+//! # The admin interface
+//! For callers on this machine, without a token, neither logged nor disturbed by faults:
+//!
+//! | call | meaning |
+//! |---|---|
+//! | `GET /admin/ready` | 200 as soon as it listens |
+//! | `POST /admin/faults` | `{"service"?, "method"?, "path", "nth"=1, "count"=1 (0: all), "action"}` gives `{"id"}`; `path` may hold `*` and is matched against the whole path and the path within the service (`/v2.0/ports`) |
+//! | | actions, which combine: `delay_ms`, `status` with `body` and `headers`, `drop`, `lose_answer`, `hold` (`before` or `after` the service acts) |
+//! | `GET`, `DELETE /admin/faults` | the rules with how often each matched; forgets them and releases whoever waits |
+//! | `GET /admin/holds`, `POST /admin/holds/{id}/release` | who waits; lets one go |
+//! | `GET /admin/log?since=N`, `DELETE /admin/log` | `{"last", "entries"}`: requests after number N, without secrets; forgets them, numbers go on |
+//! | `POST /admin/log/marker` | `{"text"}` puts a mark into the log and gives its number `{"n"}` |
+//! | `GET /admin/state` | the whole model as lists, for leak checks, and `projects` by name |
+//! | `POST /admin/tokens/revoke` | `{"token"?, "user"?}`; empty: all tokens |
+//! | `GET`, `POST /admin/options` | `latency_ms`, `vif_type`, `vif_type_by_host`, `vif_type_by_network`, `demo_is_admin`, `volume_faults` |
 
 mod admin;
 pub mod bridges;

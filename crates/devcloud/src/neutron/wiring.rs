@@ -123,16 +123,34 @@ impl NeutronService {
         drop(path.port_down(&view.id).await);
     }
 
-    /// Lets ports follow their devices until the data path goes away.
-    pub(crate) async fn follow_links(self: Arc<Self>) {
-        let Some(path) = self.wiring.path.clone() else { return };
-        let mut events = path.link_events();
-        loop {
-            match events.recv().await {
-                Ok((prefix, up)) => self.link_changed(&prefix, up),
-                Err(RecvError::Lagged(lost)) => tracing::warn!(lost, "link events were lost"),
-                Err(RecvError::Closed) => return,
+    /// Lets ports follow their devices until the data path goes away. Events count from this call on, not from
+    /// the first poll.
+    pub(crate) fn follow_links(self: Arc<Self>) -> impl Future<Output = ()> + Send {
+        let path = self.wiring.path.clone().map(|path| (path.link_events(), path));
+        async move {
+            let Some((mut events, path)) = path else { return };
+            self.resync_links(&*path).await;
+            loop {
+                match events.recv().await {
+                    Ok((prefix, up)) => self.link_changed(&prefix, up),
+                    Err(RecvError::Lagged(lost)) => {
+                        tracing::warn!(lost, "link events were lost, asking for the links as they are");
+                        self.resync_links(&*path).await;
+                    }
+                    Err(RecvError::Closed) => return,
+                }
             }
+        }
+    }
+
+    async fn resync_links(&self, path: &dyn NetworkDataPath) {
+        let Some(up) = path.links_up().await else { return };
+        let before = self.read(|model| model.links_up.clone()).unwrap_or_default();
+        for prefix in before.difference(&up) {
+            self.link_changed(prefix, false);
+        }
+        for prefix in up.difference(&before) {
+            self.link_changed(prefix, true);
         }
     }
 

@@ -1,0 +1,149 @@
+//! A started cloud and a client with a token.
+
+use std::time::Duration;
+
+use devcloud::{DevCloud, Options, Running};
+use serde_json::{Value, json};
+
+pub(crate) struct Cloud {
+    pub(crate) running: Running,
+    pub(crate) http: reqwest::Client,
+    pub(crate) token: String,
+}
+
+/// Status and body of an answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
+    pub(crate) request_id: String,
+}
+
+impl Answer {
+    /// The exception type of a Neutron fault.
+    pub(crate) fn kind(&self) -> &str {
+        self.body["NeutronError"]["type"].as_str().unwrap_or_default()
+    }
+
+    #[track_caller]
+    pub(crate) fn refused(&self, status: u16, kind: &str) {
+        assert_eq!((self.status, self.kind()), (status, kind), "{self:?}");
+    }
+}
+
+pub(crate) fn options() -> Options {
+    Options::new("127.0.0.1:0".parse().unwrap())
+}
+
+pub(crate) fn password(user: &str, password: &str, project: &str) -> Value {
+    let domain = json!({"name": "Default"});
+    json!({"auth": {
+        "identity": {"methods": ["password"], "password": {"user": {"name": user, "domain": domain, "password": password}}},
+        "scope": {"project": {"name": project, "domain": domain}},
+    }})
+}
+
+impl Cloud {
+    pub(crate) async fn start() -> Self {
+        Self::with(options()).await
+    }
+
+    pub(crate) async fn with(options: Options) -> Self {
+        let running = DevCloud::start(options).await.unwrap();
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(Duration::from_secs(20));
+        let mut cloud = Self { running, http: http.build().unwrap(), token: String::new() };
+        cloud.token = cloud.login("admin", "admin", "admin").await;
+        cloud
+    }
+
+    pub(crate) async fn login(&self, user: &str, secret: &str, project: &str) -> String {
+        self.issue(&password(user, secret, project)).await.unwrap()
+    }
+
+    pub(crate) async fn issue(&self, body: &Value) -> Result<String, Answer> {
+        let url = format!("{}/v3/auth/tokens", self.running.auth_url);
+        let answer = self.http.post(url).json(body).send().await.unwrap();
+        match answer.headers().get("x-subject-token") {
+            Some(token) => Ok(token.to_str().unwrap().to_owned()),
+            None => Err(read(answer).await),
+        }
+    }
+
+    /// The same cloud as somebody else.
+    pub(crate) fn request(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> reqwest::RequestBuilder {
+        let url = format!("http://{}{path}", self.running.addr);
+        let request = self.http.request(method.parse().unwrap(), url).header("x-auth-token", token);
+        match body {
+            Some(body) => request.json(&body),
+            None => request,
+        }
+    }
+
+    pub(crate) async fn call(&self, token: &str, method: &str, path: &str, body: Option<Value>) -> Answer {
+        read(self.request(token, method, path, body).send().await.unwrap()).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.call(&self.token, "GET", &format!("/networking/v2.0/{path}"), None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call(&self.token, "POST", &format!("/networking/v2.0/{path}"), Some(body)).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
+        self.call(&self.token, "PUT", &format!("/networking/v2.0/{path}"), Some(body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.call(&self.token, "DELETE", &format!("/networking/v2.0/{path}"), None).await
+    }
+
+    pub(crate) async fn admin(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+        self.call("", method, &format!("/admin/{path}"), body).await
+    }
+
+    /// Creates one resource and gives it back.
+    #[track_caller]
+    pub(crate) fn create(&self, path: &str, key: &str, body: Value) -> impl Future<Output = Value> {
+        let (path, key) = (path.to_owned(), key.to_owned());
+        async move {
+            let answer = self.post(&path, json!({&key: body})).await;
+            assert_eq!(answer.status, 201, "{answer:?}");
+            answer.body[&key].clone()
+        }
+    }
+
+    pub(crate) async fn network(&self) -> String {
+        id(&self.create("networks", "network", json!({"name": "net"})).await)
+    }
+
+    /// A subnet without DHCP.
+    pub(crate) async fn subnet(&self, network: &str, cidr: &str) -> String {
+        let version = if cidr.contains(':') { 6 } else { 4 };
+        let body = json!({"network_id": network, "ip_version": version, "cidr": cidr, "enable_dhcp": false});
+        id(&self.create("subnets", "subnet", body).await)
+    }
+
+    pub(crate) async fn port(&self, body: Value) -> Answer {
+        self.post("ports", json!({"port": body})).await
+    }
+}
+
+pub(crate) fn id(resource: &Value) -> String {
+    resource["id"].as_str().unwrap().to_owned()
+}
+
+pub(crate) async fn read(answer: reqwest::Response) -> Answer {
+    let status = answer.status().as_u16();
+    let request_id = answer.headers().get("x-openstack-request-id").map(|v| v.to_str().unwrap().to_owned());
+    let text = answer.text().await.unwrap();
+    let body = serde_json::from_str(&text).unwrap_or_default();
+    Answer { status, body, request_id: request_id.unwrap_or_default() }
+}

@@ -1,0 +1,186 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use devcloud::datapath::{DataPathError, NetworkDataPath, NetworkView, PortView, Result};
+use serde_json::json;
+use tokio::sync::broadcast;
+
+use crate::client::{Cloud, id, options};
+
+/// Remembers what it was told; can be told to fail for ports.
+#[derive(Debug)]
+struct Recorder {
+    networks: Mutex<BTreeMap<String, NetworkView>>,
+    ports: Mutex<BTreeMap<String, PortView>>,
+    fail_ports: Mutex<bool>,
+    up: Mutex<BTreeSet<String>>,
+    links: broadcast::Sender<(String, bool)>,
+}
+
+impl Recorder {
+    fn port(&self, id: &str) -> Option<PortView> {
+        self.ports.lock().unwrap().get(id).cloned()
+    }
+}
+
+#[async_trait]
+impl NetworkDataPath for Recorder {
+    async fn network_up(&self, network: &NetworkView) -> Result<()> {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        self.networks.lock().unwrap().insert(network.id.clone(), network.clone());
+        Ok(())
+    }
+    async fn network_down(&self, id: &str) -> Result<()> {
+        self.networks.lock().unwrap().remove(id);
+        Ok(())
+    }
+    async fn port_up(&self, port: &PortView) -> Result<()> {
+        // Slow on purpose: an answer that does not wait for it would be seen too early.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if *self.fail_ports.lock().unwrap() {
+            return Err(DataPathError("planned".into()));
+        }
+        self.ports.lock().unwrap().insert(port.id.clone(), port.clone());
+        Ok(())
+    }
+    async fn port_down(&self, id: &str) -> Result<()> {
+        self.ports.lock().unwrap().remove(id);
+        Ok(())
+    }
+    fn link_events(&self) -> broadcast::Receiver<(String, bool)> {
+        self.links.subscribe()
+    }
+    async fn links_up(&self) -> Option<BTreeSet<String>> {
+        Some(self.up.lock().unwrap().clone())
+    }
+}
+
+fn recorder() -> Arc<Recorder> {
+    Arc::new(Recorder {
+        networks: Mutex::default(),
+        ports: Mutex::default(),
+        fail_ports: Mutex::default(),
+        up: Mutex::default(),
+        links: broadcast::Sender::new(16),
+    })
+}
+
+async fn start() -> (Cloud, Arc<Recorder>, String) {
+    let path = recorder();
+    let mut chosen = options();
+    chosen.network_path = Some(path.clone());
+    let cloud = Cloud::with(chosen).await;
+    let network = cloud.network().await;
+    cloud.subnet(&network, "10.1.0.0/24").await;
+    (cloud, path, network)
+}
+
+#[tokio::test]
+async fn a_network_comes_and_goes_with_its_gateways() {
+    let (cloud, path, network) = start().await;
+    let view = path.networks.lock().unwrap()[&network].clone();
+    assert_eq!((view.mtu, view.gateways), (1450, vec!["10.1.0.1/24".parse().unwrap()]));
+    cloud.delete(&format!("networks/{network}")).await;
+    assert!(path.networks.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn filtering_is_in_place_when_the_answer_comes_and_members_reach_other_ports_rules() {
+    let (cloud, path, network) = start().await;
+    let bound = json!({"network_id": network, "binding:host_id": "h"});
+    let a = id(&cloud.port(bound.clone()).await.body["port"]);
+    let view = path.port(&a).unwrap();
+    assert_eq!(view.vif_type, "bridge");
+    let peers = |id: &str| {
+        let view = path.port(id).unwrap();
+        view.rules.into_iter().find(|r| r.ingress && !r.ipv6).unwrap().peers.unwrap()
+    };
+    assert_eq!(peers(&a), ["10.1.0.2/32".parse().unwrap()]);
+    let b = id(&cloud.port(bound).await.body["port"]);
+    assert_eq!(peers(&a).len(), 2);
+    cloud.delete(&format!("ports/{b}")).await;
+    assert_eq!(peers(&a).len(), 1);
+    assert!(path.port(&b).is_none());
+
+    let group = id(&cloud.create("security-groups", "security_group", json!({"name": "g"})).await);
+    cloud.put(&format!("ports/{a}"), json!({"port": {"security_groups": [group]}})).await;
+    assert!(path.port(&a).unwrap().rules.iter().all(|r| !r.ingress));
+    let rule = json!({"security_group_id": group, "direction": "ingress", "protocol": "udp",
+                      "port_range_min": 1234, "port_range_max": 1238});
+    cloud.create("security-group-rules", "security_group_rule", rule).await;
+    let opened = path.port(&a).unwrap().rules.into_iter().find(|r| r.ingress).unwrap();
+    assert_eq!((opened.ports, opened.peers), (Some((1234, 1238)), None));
+    cloud.put(&format!("ports/{a}"), json!({"port": {"binding:host_id": ""}})).await;
+    assert!(path.port(&a).is_none());
+}
+
+#[tokio::test]
+async fn a_port_follows_its_device() {
+    let (cloud, path, network) = start().await;
+    let port = cloud.port(json!({"network_id": network, "binding:host_id": "h"})).await.body["port"].clone();
+    assert_eq!(port["status"], "DOWN");
+    let id = id(&port);
+    for (up, status) in [(true, "ACTIVE"), (false, "DOWN")] {
+        path.links.send((id[..11].to_owned(), up)).unwrap();
+        let mut seen = serde_json::Value::Null;
+        for _ in 0..100 {
+            seen = cloud.get(&format!("ports/{id}")).await.body["port"]["status"].clone();
+            if seen == status {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(seen, status);
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_cannot_be_filtered_is_not_bound() {
+    let (cloud, path, network) = start().await;
+    *path.fail_ports.lock().unwrap() = true;
+    let port = cloud.port(json!({"network_id": network, "binding:host_id": "h"})).await.body["port"].clone();
+    assert_eq!((&port["binding:vif_type"], &port["status"]), (&json!("binding_failed"), &json!("DOWN")));
+    *path.fail_ports.lock().unwrap() = false;
+    let again = json!({"port": {"binding:host_id": "h"}});
+    let port = cloud.put(&format!("ports/{}", id(&port)), again).await.body["port"].clone();
+    assert_eq!(port["binding:vif_type"], "bridge");
+}
+
+#[tokio::test]
+async fn stopping_a_cloud_that_saves_nothing_takes_its_data_path_down() {
+    let (cloud, path, network) = start().await;
+    cloud.port(json!({"network_id": network, "binding:host_id": "h"})).await;
+    cloud.running.stop().await.unwrap();
+    assert!(path.networks.lock().unwrap().is_empty() && path.ports.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_restarted_cloud_wires_what_it_saved_and_finds_the_devices_that_are_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut chosen = options();
+    chosen.state_file = Some(folder.path().join("cloud.json"));
+    let cloud = Cloud::with(chosen.clone()).await;
+    let network = cloud.network().await;
+    cloud.subnet(&network, "10.1.0.0/24").await;
+    let port = id(&cloud.port(json!({"network_id": network, "binding:host_id": "h"})).await.body["port"]);
+    cloud.running.stop().await.unwrap();
+
+    let path = recorder();
+    path.up.lock().unwrap().insert(port[..11].to_owned());
+    chosen.network_path = Some(path.clone());
+    let cloud = Cloud::with(chosen).await;
+    assert!(path.port(&port).is_some() && path.networks.lock().unwrap().contains_key(&network));
+    let mut status = serde_json::Value::Null;
+    for _ in 0..100 {
+        status = cloud.get(&format!("ports/{port}")).await.body["port"]["status"].clone();
+        if status == "ACTIVE" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(status, "ACTIVE");
+    cloud.running.stop().await.unwrap();
+    assert!(path.port(&port).is_some(), "what was saved stays wired for the next start");
+}

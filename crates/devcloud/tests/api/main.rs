@@ -1,0 +1,32 @@
+//! The cloud as its clients see it: over HTTP, without a data path.
+
+#[cfg(test)]
+mod client;
+#[cfg(test)]
+mod data_path;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod identity;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod listing;
+#[cfg(test)]
+mod networks;
+#[cfg(test)]
+mod persistence;
+#[cfg(test)]
+mod ports;
+#[cfg(test)]
+mod request_log;
+#[cfg(test)]
+mod security_groups;
+#[cfg(test)]
+mod subnet_pools;
+#[cfg(test)]
+mod subnets;
+#[cfg(test)]
+mod tags;
+#[cfg(test)]
+mod volumes;

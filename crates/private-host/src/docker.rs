@@ -31,7 +31,7 @@ impl Docker {
     /// # Errors
     /// When it does not answer within 60 s; the text names its log.
     pub fn start(place: &Place, options: &DockerOptions) -> Result<Self> {
-        let socket = "unix:///run/docker.sock".to_owned();
+        let socket = place.engine_socket();
         let cgroup = format!("/{}", place.name());
         let mut args: Vec<String> = [
             "--host",
@@ -59,6 +59,19 @@ impl Docker {
         let mut docker = Self { place: place.clone(), socket, cgroup, args, log, daemon: None };
         docker.launch()?;
         Ok(docker)
+    }
+
+    /// An engine that runs already and is not ours to end.
+    #[must_use]
+    pub fn existing(place: &Place, socket: &str) -> Self {
+        let (cgroup, log) = (String::new(), PathBuf::new());
+        Self { place: place.clone(), socket: socket.to_owned(), cgroup, args: Vec::new(), log, daemon: None }
+    }
+
+    /// Where the engine listens, as `DOCKER_HOST` takes it.
+    #[must_use]
+    pub fn socket(&self) -> &str {
+        &self.socket
     }
 
     /// Starts the daemon again after [`Docker::kill`].
@@ -147,6 +160,8 @@ impl Docker {
 impl Drop for Docker {
     fn drop(&mut self) {
         self.kill();
-        image::remove_cgroups(&self.cgroup);
+        if !self.cgroup.is_empty() {
+            image::remove_cgroups(&self.cgroup);
+        }
     }
 }

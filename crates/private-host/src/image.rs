@@ -60,8 +60,9 @@ fn busybox() -> PathBuf {
         .unwrap_or_default()
 }
 
-/// Cgroups outlive the processes in them; a private host shares the machine's hierarchy.
-pub(crate) fn remove_cgroups(name: &str) {
+/// Removes the empty control groups of that name. They outlive the processes in them, and a private host shares the
+/// machine's hierarchy.
+pub fn remove_cgroups(name: &str) {
     let top = Path::new("/sys/fs/cgroup");
     let mut found = vec![top.join(name.trim_start_matches('/'))];
     if let Ok(controllers) = fs::read_dir(top) {

@@ -15,6 +15,7 @@ mod root;
 
 pub use docker::{Docker, DockerOptions};
 pub use error::Error;
+pub use image::remove_cgroups;
 pub use init::intercept;
 pub use place::Place;
 pub use process::HostProcess;

@@ -36,6 +36,15 @@ impl Place {
         format!("kuryr-private-{}", self.init.unwrap_or_else(std::process::id))
     }
 
+    /// Where an engine in this place listens. Inside a host that is a path nobody outside sees; here it lies in the
+    /// place's directory, reachable from the whole machine.
+    pub(crate) fn engine_socket(&self) -> String {
+        match self.init {
+            Some(_) => "unix:///run/docker.sock".to_owned(),
+            None => format!("unix://{}", self.dir.join("docker.sock").display()),
+        }
+    }
+
     /// A command that will run there.
     #[must_use]
     pub fn command(&self, program: &str) -> Command {

@@ -12,6 +12,7 @@ mod resource;
 mod security_group_rules;
 mod security_groups;
 mod subnet_pools;
+mod subnet_ranges;
 mod subnets;
 mod tags;
 mod wiring;

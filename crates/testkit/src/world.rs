@@ -145,29 +145,42 @@ impl World {
     /// # Errors
     /// When it does not.
     pub fn start_plugin(&mut self) -> Result<()> {
-        let mut process = self.spawn_plugin()?;
-        let inside = PathBuf::from(format!("/proc/{}/root{PLUGINS}", self.host.pid()));
-        let listening = |name: &str| std::os::unix::net::UnixStream::connect(inside.join(name)).is_ok();
-        wait_until("the plugin listens", || {
-            (listening("kuryr.sock") && listening("fuxi.sock")) || !process.is_running()
-        })?;
-        if !process.is_running() {
-            bail!("the plugin ended:\n{}", self.plugin_log());
-        }
-        self.plugin = Some(process);
+        self.launch_plugin()?;
+        self.await_plugin()
+    }
+
+    /// Starts the plugin without waiting for it.
+    ///
+    /// # Errors
+    /// When the process cannot be started.
+    pub fn launch_plugin(&mut self) -> Result<()> {
+        let (network, volume) = (self.dir().join("kuryr.conf"), self.dir().join("fuxi.conf"));
+        let (network, volume) = (network.to_string_lossy(), volume.to_string_lossy());
+        let args = ["serve", "--config-file", &network, "--fuxi-config-file", &volume];
+        self.plugin = Some(self.host.spawn(&self.kuryr, &args, &self.dir().join("plugin.log"))?);
         Ok(())
     }
 
-    fn spawn_plugin(&self) -> Result<HostProcess> {
-        let (network, volume) = (self.dir().join("kuryr.conf"), self.dir().join("fuxi.conf"));
-        let args = [
-            "serve",
-            "--config-file",
-            &network.to_string_lossy(),
-            "--fuxi-config-file",
-            &volume.to_string_lossy(),
-        ];
-        Ok(self.host.spawn(&self.kuryr, &args, &self.dir().join("plugin.log"))?)
+    /// Waits until the plugin's sockets listen.
+    ///
+    /// # Errors
+    /// When they do not, with the plugin's log.
+    pub fn await_plugin(&mut self) -> Result<()> {
+        let sockets = ["kuryr", "fuxi"].map(|name| self.plugin_socket(name));
+        let Some(process) = &mut self.plugin else { bail!("the plugin was not started") };
+        let listening = || sockets.iter().all(|s| std::os::unix::net::UnixStream::connect(s).is_ok());
+        wait_until("the plugin listens", || listening() || !process.is_running())?;
+        if !process.is_running() {
+            self.plugin = None;
+            bail!("the plugin ended:\n{}", self.plugin_log());
+        }
+        Ok(())
+    }
+
+    /// A plugin's socket, as a path outside the host.
+    #[must_use]
+    pub fn plugin_socket(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{PLUGINS}/{name}.sock", self.host.pid()))
     }
 
     /// Ends the plugin at once, as a crash would.

@@ -12,7 +12,7 @@ use super::Cloud;
 use super::attributes::{Attributes, created, updated};
 use super::fault::Fault;
 use super::resource::{answer, answer_created, changeable, if_match, render_ids, visible};
-use super::subnet_ranges::{allocate, check_affinity, check_overlap, choose_pool, ip_version};
+use super::subnet_ranges::{allocate, check_affinity, check_overlap, check_range, choose_pool, ip_version};
 use crate::caller::Caller;
 use crate::model::Model;
 use crate::model::network::Network;
@@ -71,6 +71,7 @@ fn add(model: &mut Model, caller: &Caller, mut item: Attributes) -> Result<Strin
             "Bad subnets request: prefixlen can only be specified with a subnetpool.",
         ));
     }
+    check_range(&cidr)?;
     check_overlap(model, &network_id, &cidr)?;
     let gateway_ip = match item.nullable("gateway_ip")? {
         None => Some(default_gateway(&cidr)),

@@ -1,1 +1,41 @@
 //! The volume service: volumes, attachments and mounts, over Cinder and this host's storage.
+//!
+//! A Docker volume is a Cinder volume that carries our mark. It is attached at the first Mount and detached after the
+//! last Unmount, so it follows its container. What was made here is deleted by Remove, what was adopted is given back
+//! exactly as it was found. The service reaches the cloud and the host only through [`BlockStorage`] and
+//! [`HostStorage`]; every step is in the journal before it is taken, so a killed process leaves nothing behind.
+
+mod adopt;
+mod attach;
+mod cinder;
+mod content;
+mod create;
+mod detach;
+mod error;
+mod host;
+mod ledger;
+mod lookup;
+mod marks;
+mod name;
+mod record;
+mod recover;
+mod remove;
+mod request;
+mod seams;
+mod service;
+mod settings;
+mod status;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use error::Error;
+pub use host::LocalHost;
+pub use seams::{BlockStorage, Content, Device, HostResult, HostStorage};
+pub use service::Service;
+pub use settings::Settings;
+pub use status::{Status, VolumeInfo, VolumeStatus};
+
+/// Result of a volume operation.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,210 @@
+//! This host behind [`HostStorage`]: every call on a blocking thread, every device proven anew.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use host_storage::{BlockDevice, Error as HostError, Filesystem, Probe, Usage};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::{Content, Device, HostResult, HostStorage};
+
+/// This machine, with one directory below which volumes are mounted.
+#[derive(Debug, Clone)]
+pub struct LocalHost {
+    base: PathBuf,
+    host: String,
+    ip: Option<IpAddr>,
+}
+
+impl LocalHost {
+    /// Takes `base` (created if absent) for mountpoints and shares its mounts with dockerd. `host` is what Cinder
+    /// records; it must be unique and stable. `ip` is this host's address on the storage network.
+    ///
+    /// # Errors
+    /// The directory cannot be made or shared.
+    pub fn open(base: &Path, host: &str, ip: Option<IpAddr>) -> HostResult<Self> {
+        Ok(Self { base: host_storage::share(base)?, host: host.to_owned(), ip })
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> HostResult<T> + Send + 'static) -> HostResult<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(HostError::Io {
+            action: "finish work on",
+            path: PathBuf::from("a storage thread"),
+            source: std::io::Error::other(error),
+        }),
+    }
+}
+
+/// The device, if it is still the one that was proven.
+fn reopen(device: &Device) -> HostResult<BlockDevice> {
+    let path = device.path.to_string_lossy();
+    let found = host_storage::local::resolve(&path, &device.volume, device.size)?;
+    if found.number() == device.number {
+        return Ok(found);
+    }
+    Err(HostError::WrongDevice {
+        path: device.path.clone(),
+        volume: device.volume.clone(),
+        reason: format!("it is device {} instead of {}", found.number(), device.number),
+    })
+}
+
+/// The device, or `None` when it is gone and nothing is mounted in its place: then there is nothing to let go.
+fn reopen_or_gone(device: &Device, mountpoint: &Path) -> HostResult<Option<BlockDevice>> {
+    match reopen(device) {
+        Ok(found) => Ok(Some(found)),
+        Err(error) => {
+            let mounts = host_storage::own_mounts()?;
+            let mounted = mounts.iter().any(|m| m.mountpoint == mountpoint || m.source == device.path);
+            let gone = match &error {
+                HostError::WrongDevice { .. } | HostError::NotABlockDevice { .. } => true,
+                // ENOENT, ENXIO and ENODEV are how a device that is no longer there answers.
+                HostError::Io { source, .. } => matches!(source.raw_os_error(), Some(2 | 6 | 19)),
+                _ => false,
+            };
+            if gone && !mounted { Ok(None) } else { Err(error) }
+        }
+    }
+}
+
+#[async_trait]
+impl HostStorage for LocalHost {
+    async fn boot_id(&self) -> HostResult<String> {
+        host_storage::boot_id()
+    }
+
+    async fn connector(&self) -> HostResult<Map<String, Value>> {
+        let mut connector = Map::new();
+        for (key, value) in [
+            ("host", json!(self.host)),
+            ("platform", json!(std::env::consts::ARCH)),
+            ("os_type", json!("linux")),
+            ("multipath", json!(false)),
+            ("do_local_attach", json!(false)),
+        ] {
+            connector.insert(key.to_owned(), value);
+        }
+        if let Some(ip) = self.ip {
+            connector.insert("ip".to_owned(), json!(ip));
+        }
+        let read = |path: &str| std::fs::read_to_string(path).ok();
+        let initiator = read("/etc/iscsi/initiatorname.iscsi")
+            .and_then(|t| t.lines().find_map(|l| l.trim().strip_prefix("InitiatorName=").map(str::to_owned)));
+        let nqn = read("/etc/nvme/hostnqn").map(|t| t.trim().to_owned());
+        for (key, value) in [("initiator", initiator), ("nqn", nqn)] {
+            if let Some(value) = value.filter(|v| !v.is_empty()) {
+                connector.insert(key.to_owned(), json!(value));
+            }
+        }
+        Ok(connector)
+    }
+
+    async fn connect(&self, connection: &Map<String, Value>, volume: &str, size: u64) -> HostResult<Device> {
+        let text = |key: &str| connection.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (kind, path, volume) = (text("driver_volume_type"), text("device_path"), volume.to_owned());
+        if !kind.eq_ignore_ascii_case("local") {
+            return Err(HostError::Connection {
+                volume,
+                reason: format!(
+                    "driver_volume_type {kind} is not supported, only local; choose another volume type"
+                ),
+            });
+        }
+        blocking(move || {
+            let device = host_storage::local::resolve(&path, &volume, size)?;
+            Ok(Device { path: device.path().to_owned(), number: device.number(), size, volume })
+        })
+        .await
+    }
+
+    async fn inspect(&self, device: &Device) -> HostResult<Content> {
+        let device = device.clone();
+        blocking(move || {
+            Ok(match host_storage::probe(reopen(&device)?)? {
+                Probe::Filesystem { kind, uuid, .. } => Content::Filesystem { kind, uuid },
+                Probe::Foreign { what } => Content::Foreign(what),
+                Probe::Blank(_) => Content::Blank,
+                Probe::Unreadable { reason } => Content::Unreadable(reason),
+            })
+        })
+        .await
+    }
+
+    async fn format(&self, device: &Device, filesystem: Filesystem, uuid: Uuid) -> HostResult<()> {
+        let device = device.clone();
+        blocking(move || match host_storage::probe(reopen(&device)?)? {
+            Probe::Blank(proof) => host_storage::make_filesystem(proof, filesystem, uuid),
+            other => Err(HostError::WrongDevice {
+                path: device.path,
+                volume: device.volume,
+                reason: format!("it was blank a moment ago and is not now: {other:?}"),
+            }),
+        })
+        .await
+    }
+
+    async fn mount(
+        &self,
+        device: &Device,
+        filesystem: Filesystem,
+        options: &str,
+        name: &str,
+    ) -> HostResult<PathBuf> {
+        let (device, base) = (device.clone(), self.base.clone());
+        let (options, name) = (options.to_owned(), name.to_owned());
+        blocking(move || {
+            let found = reopen(&device)?;
+            let path = host_storage::create_mountpoint(&base, &name)?;
+            host_storage::mount(&found, filesystem, &options, &path).inspect_err(|_| {
+                let _ = host_storage::remove_mountpoint(&base, &name);
+            })?;
+            Ok(path)
+        })
+        .await
+    }
+
+    async fn usage(&self, device: &Device, name: &str) -> HostResult<Usage> {
+        let (device, path) = (device.clone(), self.base.join(name));
+        blocking(move || match reopen_or_gone(&device, &path)? {
+            Some(found) => host_storage::usage(&found, &path),
+            None => Ok(Usage::default()),
+        })
+        .await
+    }
+
+    async fn unmount(&self, device: &Device, name: &str) -> HostResult<()> {
+        let (device, base, name) = (device.clone(), self.base.clone(), name.to_owned());
+        blocking(move || {
+            let path = base.join(&name);
+            if let Some(found) = reopen_or_gone(&device, &path)? {
+                host_storage::unmount(&found, &path)?;
+            }
+            // An empty directory that cannot be removed is a blemish, not a reason to stay attached.
+            if let Err(error) = host_storage::remove_mountpoint(&base, &name) {
+                tracing::warn!(%error, "mountpoint left");
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn release(&self, device: &Device) -> HostResult<()> {
+        let device = device.clone();
+        blocking(move || match reopen_or_gone(&device, Path::new(""))? {
+            Some(found) if host_storage::is_open_elsewhere(&found)? => {
+                Err(HostError::Busy { path: device.path })
+            }
+            _ => Ok(()),
+        })
+        .await
+    }
+
+    fn mountpoint(&self, name: &str) -> PathBuf {
+        self.base.join(name)
+    }
+}

@@ -1,0 +1,125 @@
+//! The records of all volumes: in memory for answers, in the journal for the next start.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::time::Instant;
+
+use crate::record::Record;
+use crate::{Error, Result};
+
+/// Records, plus what is worth forgetting at the end of the process.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    journal: journal::Collection<Record>,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    records: BTreeMap<String, Record>,
+    /// Names that Cinder did not know, and when it said so.
+    absent: HashMap<String, Instant>,
+    /// When an idle volume may be detached.
+    due: HashMap<String, Instant>,
+    /// One turn per name.
+    turns: HashMap<String, Arc<tokio::sync::Mutex<()>>>,
+    /// Names whose journal entries cannot be read: touched by nobody.
+    damaged: BTreeMap<String, String>,
+}
+
+impl Ledger {
+    pub(crate) fn open(state: &journal::StateDir) -> Result<Self> {
+        let failed = |source| Error::Journal { name: "(all)".into(), source };
+        let journal = state.collection::<Record>("volumes").map_err(failed)?;
+        let loaded = journal.load().map_err(failed)?;
+        let mut memory = Memory { records: loaded.entries, ..Memory::default() };
+        for bad in loaded.unreadable {
+            tracing::error!(path = %bad.path.display(), reason = bad.reason, "unreadable journal entry, left alone");
+            if let Some(name) = bad.path.file_stem().and_then(|n| n.to_str()) {
+                memory.damaged.insert(name.to_owned(), bad.path.display().to_string());
+            }
+        }
+        Ok(Self { journal, memory: Mutex::new(memory) })
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The turn of a name: operations on one volume follow one another.
+    pub(crate) fn turn(&self, name: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut memory = self.memory();
+        if memory.turns.len() > 1024 {
+            memory.turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        }
+        memory.turns.entry(name.to_owned()).or_default().clone()
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<Record> {
+        self.memory().records.get(name).cloned()
+    }
+
+    /// Refuses a name whose journal entry is there but cannot be read: whatever it said would be overwritten.
+    pub(crate) fn check(&self, name: &str) -> Result<()> {
+        match self.memory().damaged.get(name) {
+            Some(path) => Err(Error::refused(
+                name,
+                format!("its journal entry {path} cannot be read; repair or move it"),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn all(&self) -> Vec<Record> {
+        self.memory().records.values().cloned().collect()
+    }
+
+    /// Makes the record durable; memory follows only if the journal did.
+    pub(crate) fn save(&self, record: &Record) -> Result<()> {
+        self.journal
+            .put(&record.name, record)
+            .map_err(|source| Error::Journal { name: record.name.clone(), source })?;
+        let mut memory = self.memory();
+        memory.absent.remove(&record.name);
+        memory.records.insert(record.name.clone(), record.clone());
+        Ok(())
+    }
+
+    /// Changes memory only: for what the journal could not take, and the next start finds out by itself.
+    pub(crate) fn remember(&self, record: &Record) {
+        self.memory().records.insert(record.name.clone(), record.clone());
+    }
+
+    pub(crate) fn remove(&self, name: &str) -> Result<()> {
+        self.journal.remove(name).map_err(|source| Error::Journal { name: name.to_owned(), source })?;
+        let mut memory = self.memory();
+        memory.records.remove(name);
+        memory.due.remove(name);
+        Ok(())
+    }
+
+    pub(crate) fn note_absent(&self, name: &str) {
+        let mut memory = self.memory();
+        if memory.absent.len() > 4096 {
+            memory.absent.clear();
+        }
+        memory.absent.insert(name.to_owned(), Instant::now());
+    }
+
+    pub(crate) fn is_absent(&self, name: &str, within: std::time::Duration) -> bool {
+        self.memory().absent.get(name).is_some_and(|at| at.elapsed() < within)
+    }
+
+    pub(crate) fn set_due(&self, name: &str, at: Option<Instant>) {
+        let mut memory = self.memory();
+        match at {
+            Some(at) => memory.due.insert(name.to_owned(), at),
+            None => memory.due.remove(name),
+        };
+    }
+
+    pub(crate) fn due(&self, name: &str) -> Option<Instant> {
+        self.memory().due.get(name).copied()
+    }
+}

@@ -1,0 +1,76 @@
+//! Finding volumes by name, without side effects.
+
+use std::collections::BTreeMap;
+
+use openstack::block_storage::Volume;
+
+use crate::marks::{FROM, NAME};
+use crate::record::Record;
+use crate::service::Core;
+use crate::{Error, Result, VolumeInfo};
+
+impl Core {
+    /// The volume of that name: from memory, or by one list call.
+    pub(crate) async fn find(&self, name: &str) -> Result<Option<Record>> {
+        self.ledger.check(name)?;
+        if let Some(record) = self.ledger.get(name) {
+            return Ok(record.is_visible().then_some(record));
+        }
+        if self.ledger.is_absent(name, self.settings.absent_for) {
+            return Ok(None);
+        }
+        let found = self.look_up(name).await?;
+        if found.is_none() {
+            self.ledger.note_absent(name);
+        }
+        Ok(found)
+    }
+
+    /// Asks Cinder, whatever memory says.
+    pub(crate) async fn look_up(&self, name: &str) -> Result<Option<Record>> {
+        let mut volumes = self.marked(name).await?;
+        // What is on its way out is no longer a volume.
+        volumes.retain(|v| v.status != "deleting");
+        match volumes.as_slice() {
+            [] => Ok(None),
+            [volume] => Ok(Some(Record::of_marked(&self.marks, name, volume))),
+            several => Err(Error::Ambiguous {
+                name: name.to_owned(),
+                ids: several.iter().map(|v| v.id.as_str()).collect::<Vec<_>>().join(", "),
+            }),
+        }
+    }
+
+    /// All volumes that carry our mark for this name.
+    pub(crate) async fn marked(&self, name: &str) -> Result<Vec<Volume>> {
+        let filter = [(FROM, self.marks.label.as_str()), (NAME, name)];
+        let mut volumes =
+            self.cloud.list_volumes(&filter).await.map_err(|e| Error::cloud(name, "look it up", e))?;
+        // Not every back end of the list filters as it is told.
+        volumes.retain(|v| self.marks.names(v, name));
+        Ok(volumes)
+    }
+
+    pub(crate) async fn list(&self) -> Vec<VolumeInfo> {
+        let mut volumes = BTreeMap::new();
+        match self.cloud.list_volumes(&[(FROM, self.marks.label.as_str())]).await {
+            Ok(found) => {
+                for volume in found.iter().filter(|v| v.status != "deleting") {
+                    if let Some(name) = self.marks.name_of(volume) {
+                        let record = Record::of_marked(&self.marks, name, volume);
+                        volumes.insert(name.to_owned(), self.info(&record));
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(%error, "cannot list volumes; only those of this host are shown"),
+        }
+        for record in self.ledger.all() {
+            if record.is_visible() {
+                volumes.insert(record.name.clone(), self.info(&record));
+            } else {
+                volumes.remove(&record.name);
+            }
+        }
+        volumes.into_values().collect()
+    }
+}

@@ -1,0 +1,160 @@
+//! Removing: what we made is deleted, what we adopted is given back.
+
+use openstack::block_storage::Volume;
+use tokio::time::Instant;
+
+use crate::record::{Origin, Record, Stage};
+use crate::service::Core;
+use crate::{Error, Result};
+
+impl Core {
+    pub(crate) async fn remove(&self, name: &str) -> Result<()> {
+        let record = match self.ledger.get(name) {
+            Some(record) if record.stage == Stage::Creating => {
+                return self.finish_creating(record, true).await;
+            }
+            Some(record) if record.stage == Stage::Adopting => return self.give_back(record).await,
+            Some(record) => record,
+            None => match self.find(name).await? {
+                Some(record) => record,
+                None => {
+                    tracing::info!(volume = name, "asked to remove an unknown volume");
+                    return Ok(());
+                }
+            },
+        };
+        self.finish_removing(record).await
+    }
+
+    /// Takes a removal up, wherever it was left.
+    pub(crate) async fn finish_removing(&self, mut record: Record) -> Result<()> {
+        let name = record.name.clone();
+        if !record.references.is_empty() && !record.doubtful {
+            let ids: Vec<_> =
+                record.references.keys().map(|k| k.chars().take(12).collect::<String>()).collect();
+            return Err(Error::InUse {
+                name,
+                by: format!("mounted on this host for {}; stop that container", ids.join(", ")),
+            });
+        }
+        if record.attached.is_some() {
+            self.detach(&mut record).await?;
+        }
+        match record.origin {
+            Origin::Created => self.delete(record).await,
+            Origin::Adopted => {
+                self.refuse_if_attached_elsewhere(&record).await?;
+                record.stage = Stage::GivingBack;
+                self.ledger.save(&record)?;
+                self.give_back(record).await
+            }
+            Origin::Unknown => Err(Error::refused(
+                &name,
+                format!(
+                    "Cinder volume {} carries our label but not the marks of one we made or adopted; delete it with openstack volume delete if you mean it",
+                    record.id()
+                ),
+            )),
+        }
+    }
+
+    async fn look(&self, record: &Record) -> Result<Option<Volume>> {
+        match self.cloud.get_volume(record.id()).await {
+            Ok(volume) => Ok(Some(volume)),
+            Err(e) if e.is_not_found() => Ok(None),
+            Err(e) => Err(Error::cloud(&record.name, "look at it", e)),
+        }
+    }
+
+    async fn refuse_if_attached_elsewhere(&self, record: &Record) -> Result<()> {
+        match self.look(record).await? {
+            Some(volume) => attached_elsewhere(record, &volume).map_or(Ok(()), Err),
+            None => Ok(()),
+        }
+    }
+
+    async fn delete(&self, mut record: Record) -> Result<()> {
+        let name = record.name.clone();
+        let Some(volume) = self.look(&record).await? else { return self.ledger.remove(&name) };
+        // Journal and mark must agree before anything is destroyed.
+        let proven = self.marks.names(&volume, &name)
+            && self.marks.origin(&volume) == Origin::Created
+            && volume.metadata.get(&self.marks.request) == Some(&record.token);
+        if !proven {
+            return Err(Error::refused(
+                &name,
+                format!(
+                    "Cinder volume {} no longer carries the marks of one we made, so it is not deleted; restore them or delete it with openstack volume delete",
+                    volume.id
+                ),
+            ));
+        }
+        if let Some(error) = attached_elsewhere(&record, &volume) {
+            return Err(error);
+        }
+        record.stage = Stage::Deleting;
+        self.ledger.save(&record)?;
+        if volume.status != "deleting"
+            && let Err(error) = self.cloud.delete_volume(&volume.id).await
+            && !error.effect_unknown()
+        {
+            record.stage = Stage::Ready;
+            self.ledger.save(&record)?;
+            return Err(Error::cloud(&name, "delete it", error));
+        }
+        self.await_gone(record).await
+    }
+
+    async fn await_gone(&self, mut record: Record) -> Result<()> {
+        let name = record.name.clone();
+        let started = Instant::now();
+        let mut pause = self.settings.poll_first;
+        let mut asked_again = false;
+        loop {
+            let status = match self.look(&record).await? {
+                None => return self.ledger.remove(&name),
+                Some(volume) => volume.status,
+            };
+            if status == "available" && !asked_again {
+                // The request was lost on its way.
+                asked_again = true;
+                self.cloud
+                    .delete_volume(record.id())
+                    .await
+                    .map_err(|e| Error::cloud(&name, "delete it", e))?;
+            }
+            if status.starts_with("error") || started.elapsed() > self.settings.cloud_patience {
+                record.stage = Stage::Ready;
+                self.ledger.save(&record)?;
+                return Err(Error::refused(
+                    &name,
+                    format!(
+                        "Cinder did not delete volume {} (status {status}); try again later",
+                        record.id()
+                    ),
+                ));
+            }
+            self.wait(&mut pause).await;
+        }
+    }
+}
+
+fn attached_elsewhere(record: &Record, volume: &Volume) -> Option<Error> {
+    let busy = ["in-use", "reserved", "attaching", "detaching"].contains(&volume.status.as_str());
+    if !busy && volume.attachments.is_empty() {
+        return None;
+    }
+    let holder = volume.attachments.first().map(|a| {
+        let name = a.host_name.as_deref().or(a.server_id.as_deref()).unwrap_or("another host");
+        format!("attached to {name} (attachment {})", a.attachment_id)
+    });
+    Some(Error::InUse {
+        name: record.name.clone(),
+        by: format!(
+            "Cinder volume {} is {}, {}; remove it there, or stop its container first",
+            volume.id,
+            volume.status,
+            holder.unwrap_or_else(|| "held by another host".into())
+        ),
+    })
+}

@@ -1,0 +1,106 @@
+//! What the service needs of the cloud and of this host.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use host_storage::{DeviceNumber, Filesystem, Usage};
+use openstack::block_storage::{Attachment, NewAttachment, NewVolume, Volume};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Cinder, as far as volumes of containers need it. Deleting what is absent succeeds.
+#[async_trait]
+pub trait BlockStorage: Send + Sync + std::fmt::Debug {
+    /// The volumes whose metadata has all these keys and values, in detail, to the last page.
+    async fn list_volumes(&self, metadata: &[(&str, &str)]) -> openstack::Result<Vec<Volume>>;
+    /// One volume.
+    async fn get_volume(&self, id: &str) -> openstack::Result<Volume>;
+    /// Starts making a volume.
+    async fn create_volume(&self, volume: &NewVolume) -> openstack::Result<Volume>;
+    /// Starts deleting a volume.
+    async fn delete_volume(&self, id: &str) -> openstack::Result<()>;
+    /// Adds and replaces metadata keys, leaves the others.
+    async fn merge_metadata(&self, id: &str, metadata: &BTreeMap<String, String>) -> openstack::Result<()>;
+    /// Takes one metadata key away.
+    async fn delete_metadata_key(&self, id: &str, key: &str) -> openstack::Result<()>;
+    /// Claims a volume for this host and exports it.
+    async fn create_attachment(&self, attachment: &NewAttachment) -> openstack::Result<Attachment>;
+    /// Says that the volume is connected.
+    async fn complete_attachment(&self, id: &str) -> openstack::Result<()>;
+    /// A volume's attachments, those under way included.
+    async fn list_attachments(&self, volume: &str) -> openstack::Result<Vec<Attachment>>;
+    /// Gives the volume back.
+    async fn delete_attachment(&self, id: &str) -> openstack::Result<()>;
+}
+
+/// Result of a host operation.
+pub type HostResult<T> = host_storage::Result<T>;
+
+/// A connected and proven device, as the journal remembers it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its number.
+    pub number: DeviceNumber,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The volume it was proven to be.
+    pub volume: String,
+}
+
+/// What is on a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// A filesystem.
+    Filesystem {
+        /// blkid's name of it.
+        kind: String,
+        /// Its UUID, as blkid prints it.
+        uuid: String,
+    },
+    /// Something else, to be left alone.
+    Foreign(String),
+    /// Nothing, proven.
+    Blank,
+    /// Not to be told, because reading failed.
+    Unreadable(String),
+}
+
+/// This host's devices, filesystems and mounts. Every operation re-proves the device it is given; `name` is the
+/// mountpoint's, below the host's volume directory.
+#[async_trait]
+pub trait HostStorage: Send + Sync + std::fmt::Debug {
+    /// This boot.
+    async fn boot_id(&self) -> HostResult<String>;
+    /// The connector properties Cinder's drivers want of a host.
+    async fn connector(&self) -> HostResult<serde_json::Map<String, serde_json::Value>>;
+    /// Connects a volume of `size` bytes and proves that the device is it.
+    async fn connect(
+        &self,
+        connection: &serde_json::Map<String, serde_json::Value>,
+        volume: &str,
+        size: u64,
+    ) -> HostResult<Device>;
+    /// Looks what is on the device.
+    async fn inspect(&self, device: &Device) -> HostResult<Content>;
+    /// Makes a filesystem if, and only if, the device is proven blank at that moment.
+    async fn format(&self, device: &Device, filesystem: Filesystem, uuid: Uuid) -> HostResult<()>;
+    /// Mounts it and proves that it is mounted; repeated calls are fine.
+    async fn mount(
+        &self,
+        device: &Device,
+        filesystem: Filesystem,
+        options: &str,
+        name: &str,
+    ) -> HostResult<PathBuf>;
+    /// Who shows the device, in any mount namespace.
+    async fn usage(&self, device: &Device, name: &str) -> HostResult<Usage>;
+    /// Unmounts it, never lazily nor by force, and removes the mountpoint; what is unmounted stays so.
+    async fn unmount(&self, device: &Device, name: &str) -> HostResult<()>;
+    /// Proves that nobody holds the device any more and writes everything back.
+    async fn release(&self, device: &Device) -> HostResult<()>;
+    /// Where a volume of that name is mounted, if it is.
+    fn mountpoint(&self, name: &str) -> PathBuf;
+}

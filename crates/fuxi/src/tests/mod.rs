@@ -1,0 +1,13 @@
+//! The service against doubles.
+
+mod budgets;
+mod faults;
+mod histories;
+mod refusals;
+mod sharing;
+
+use std::collections::BTreeMap;
+
+pub(crate) fn options(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+}

@@ -1,3 +1,50 @@
-//! The `kuryr` command.
+//! The `kuryr` command: Docker networks on Neutron and Docker volumes on Cinder.
 
-fn main() {}
+mod arguments;
+mod config;
+mod demo;
+mod devcloud_command;
+mod error;
+mod faces;
+mod output;
+mod serve;
+mod settings;
+mod status;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::{Arguments, Command};
+use crate::error::Error;
+
+fn main() -> ExitCode {
+    private_host::intercept();
+    let arguments = Arguments::parse();
+    // Before anything speaks TLS; fails only if somebody installed one already, which is as good.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let outcome = match arguments.command {
+        Command::Serve(args) => in_runtime(serve::run(args)),
+        Command::Demo(args) => in_runtime(demo::run(args)),
+        Command::Devcloud(args) => in_runtime(devcloud_command::run(args)),
+        Command::Status(args) => status::run(&args),
+        Command::Config(args) => config::run(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn in_runtime(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+    tokio::runtime::Builder::new_multi_thread()
+        // Requests wait for the cloud and the kernel, they do not compute; more threads would only cost memory.
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|source| Error::Io { action: "start the runtime", what: "kuryr".into(), source })?
+        .block_on(work)
+}

@@ -1,0 +1,119 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Docker networks on OpenStack Neutron and Docker volumes on Cinder.
+#[derive(Debug, Parser)]
+#[command(name = "kuryr", version, about, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve Docker: plugin `kuryr` for networks and addresses, plugin `fuxi` for volumes.
+    Serve(ServeArguments),
+    /// Show what a running `kuryr serve` holds.
+    Status(StatusArguments),
+    /// Check the configuration, or print a sample of it.
+    Config(ConfigArguments),
+    /// See it work: containers on Neutron networks, volumes on Cinder, all on this machine and all gone afterwards.
+    Demo(DemoArguments),
+    /// Run the embedded development cloud in the foreground.
+    Devcloud(DevcloudArguments),
+}
+
+/// Where the configuration is.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ConfigSources {
+    /// Configuration of the network plugin; may be repeated, later files win. Without it the usual places are searched
+    /// for `kuryr.conf`.
+    #[arg(long = "config-file", value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Directory with more `*.conf` files for the network plugin; may be repeated.
+    #[arg(long = "config-dir", value_name = "DIRECTORY")]
+    pub(crate) dirs: Vec<PathBuf>,
+    /// Configuration of the volume plugin; may be repeated. Without it the usual places are searched for `fuxi.conf`.
+    #[arg(long = "fuxi-config-file", value_name = "FILE")]
+    pub(crate) fuxi_files: Vec<PathBuf>,
+    /// Directory with more `*.conf` files for the volume plugin; may be repeated.
+    #[arg(long = "fuxi-config-dir", value_name = "DIRECTORY")]
+    pub(crate) fuxi_dirs: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArguments {
+    #[command(flatten)]
+    pub(crate) sources: ConfigSources,
+    /// Serve only this plugin; without it, each whose configuration is found.
+    #[arg(long, value_enum)]
+    pub(crate) only: Option<Plugin>,
+    /// Where Docker looks for plugins' sockets.
+    #[arg(long, value_name = "DIRECTORY", default_value = "/run/docker/plugins")]
+    pub(crate) plugin_dir: PathBuf,
+    /// Serve plain TCP on addresses that others can reach too: whoever reaches the port then owns this host.
+    #[arg(long)]
+    pub(crate) insecure_tcp: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Plugin {
+    /// Networks and addresses.
+    Kuryr,
+    /// Volumes.
+    Fuxi,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArguments {
+    #[command(flatten)]
+    pub(crate) sources: ConfigSources,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArguments {
+    #[command(subcommand)]
+    pub(crate) action: ConfigAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigAction {
+    /// Read the configuration as `serve` would and print everything that is wrong or doubtful.
+    Check(ConfigSources),
+    /// Print all options with their defaults and meaning.
+    Sample {
+        /// Of which file.
+        #[arg(value_enum)]
+        plugin: Plugin,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DevcloudArguments {
+    /// Where to listen; only loopback makes sense, anybody who can connect is the operator.
+    #[arg(long, default_value = "127.0.0.1:5000")]
+    pub(crate) listen: SocketAddr,
+    /// Directory for volumes and for the state that survives a restart.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) dir: PathBuf,
+    /// Only the API: no bridges, filters or loop devices on this machine.
+    #[arg(long)]
+    pub(crate) no_data_path: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArguments {
+    /// Use the machine's own engine, such as `unix:///var/run/docker.sock`, instead of one in a private namespace.
+    #[arg(long, value_name = "SOCKET")]
+    pub(crate) docker: Option<String>,
+    /// The part that runs inside the private host.
+    #[arg(long, hide = true, value_name = "DIRECTORY")]
+    pub(crate) inside: Option<PathBuf>,
+}

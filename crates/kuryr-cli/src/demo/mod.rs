@@ -1,0 +1,124 @@
+//! `kuryr demo`: the tour, on parts of its own.
+//!
+//! The command makes a private host and starts itself again inside it, so that everything it starts is gone with it.
+
+mod cloud;
+mod stage;
+mod tour;
+
+use std::io::{BufRead, IsTerminal};
+use std::path::{Path, PathBuf};
+
+use private_host::{PrivateHost, Root, Settings};
+use rustix::process::{Pid, test_kill_process};
+use tokio::process::Command;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::arguments::DemoArguments;
+use crate::error::Error;
+use crate::output;
+use stage::Stage;
+
+/// Where demos keep their images and volumes: not `/tmp`, which may be memory.
+const HOME: &str = "/var/tmp";
+const PREFIX: &str = "kuryr-demo-";
+
+/// What the tour needs on the machine, with the Debian package that has it.
+const TOOLS: [(&str, &str); 6] = [
+    ("dockerd", "docker.io"),
+    ("docker", "docker.io"),
+    ("busybox", "busybox-static"),
+    ("ip", "iproute2"),
+    ("nft", "nftables"),
+    ("mkfs.ext4", "e2fsprogs"),
+];
+
+pub(crate) async fn run(args: DemoArguments) -> Result<(), Error> {
+    if let Some(dir) = &args.inside {
+        return inside(dir, None).await;
+    }
+    if !rustix::process::geteuid().is_root() {
+        return Err(Error::Demo("namespaces, links and mounts need root; run it with sudo".into()));
+    }
+    let missing: Vec<&str> = TOOLS.iter().filter(|(tool, _)| !is_installed(tool)).map(|(_, p)| *p).collect();
+    if !missing.is_empty() {
+        return Err(Error::Demo(format!(
+            "missing Debian packages: {}; install them first",
+            missing.join(" ")
+        )));
+    }
+    remove_leftovers();
+    let dir = Path::new(HOME).join(format!("{PREFIX}{}", std::process::id()));
+    std::fs::create_dir_all(&dir).map_err(|source| Error::Io {
+        action: "create",
+        what: dir.clone(),
+        source,
+    })?;
+    let outcome = match &args.docker {
+        Some(socket) => inside(&dir, Some(socket)).await,
+        None => outside(&dir).await,
+    };
+    let _ = std::fs::remove_dir_all(&dir);
+    outcome
+}
+
+/// The command as typed: a private host, and the tour inside it. An interrupt ends the host and with it everything.
+async fn outside(dir: &Path) -> Result<(), Error> {
+    let settings =
+        Settings { name: "kuryr-demo".into(), dir: dir.to_owned(), root: Root::Machine, share: Vec::new() };
+    let mut host = PrivateHost::start(&settings).map_err(|e| Error::Demo(e.to_string()))?;
+    let program = std::env::current_exe().map_err(|source| Error::Io {
+        action: "find",
+        what: "kuryr itself".into(),
+        source,
+    })?;
+    let mut tour = Command::from(host.command(&program.to_string_lossy()));
+    tour.args(["demo", "--inside"]).arg(dir);
+    let mut tour = tour.spawn().map_err(|source| Error::Io { action: "start", what: program, source })?;
+    let handler =
+        |kind| signal(kind).map_err(|source| Error::Io { action: "handle", what: "signals".into(), source });
+    let (mut term, mut int) = (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
+    let status = tokio::select! {
+        status = tour.wait() => status.ok(),
+        _ = term.recv() => None,
+        _ = int.recv() => None,
+    };
+    host.stop();
+    private_host::remove_cgroups(&host.place().name());
+    match status {
+        Some(status) if status.success() => Ok(()),
+        Some(_) => Err(Error::Demo("the tour did not hold; see above".into())),
+        None => Err(Error::Demo("interrupted; everything it made is gone".into())),
+    }
+}
+
+/// The tour itself. `machine` is the machine's own engine, if that is to be used.
+async fn inside(dir: &Path, machine: Option<&str>) -> Result<(), Error> {
+    let mut stage = Stage::set(dir, machine).await?;
+    let outcome = tour::walk(&stage).await;
+    if outcome.is_ok() && std::io::stdin().is_terminal() {
+        stage.invite();
+        let _ = tokio::task::spawn_blocking(|| std::io::stdin().lock().read_line(&mut String::new())).await;
+    }
+    tour::clean_up(&stage);
+    stage.strike();
+    outcome
+}
+
+fn is_installed(tool: &str) -> bool {
+    let path = std::env::var("PATH").unwrap_or_default();
+    path.split(':').chain(["/usr/sbin", "/sbin", "/bin"]).any(|dir| Path::new(dir).join(tool).exists())
+}
+
+/// Directories of demos that were killed outright.
+fn remove_leftovers() {
+    for entry in std::fs::read_dir(HOME).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let pid = name.strip_prefix(PREFIX).and_then(|p| p.parse().ok()).and_then(Pid::from_raw);
+        if pid.is_some_and(|pid| test_kill_process(pid).is_err()) {
+            let path: PathBuf = entry.path();
+            output::note(format_args!("removing what a killed demo left: {}", path.display()));
+            let _ = std::fs::remove_dir_all(path);
+        }
+    }
+}

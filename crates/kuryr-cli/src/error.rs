@@ -1,0 +1,71 @@
+//! Why the command fails.
+
+use std::path::PathBuf;
+
+/// A failure of the command, one line of advice.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// Errors in the configuration were printed one by one.
+    #[error("the configuration has {count} error{}; nothing was started", if *count == 1 { "" } else { "s" })]
+    Configuration {
+        /// How many.
+        count: usize,
+    },
+    /// No configuration at all.
+    #[error(
+        "neither kuryr.conf nor fuxi.conf was found; write one (`kuryr config sample kuryr` shows all options) or \
+         name it with --config-file or --fuxi-config-file"
+    )]
+    NoConfiguration,
+    /// A setting that cannot be used yet or at all.
+    #[error("{0}")]
+    Setting(String),
+    /// The schema and the reading code disagree.
+    #[error("cannot read an option: {0}; this is a defect, please report it")]
+    Option(#[from] oslo_config::ReadError),
+    /// Credentials cannot be read.
+    #[error(transparent)]
+    OpenStack(#[from] openstack::Error),
+    /// The state directory.
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+    /// The network service.
+    #[error(transparent)]
+    Kuryr(#[from] kuryr::Error),
+    /// The volume service.
+    #[error(transparent)]
+    Fuxi(#[from] fuxi::Error),
+    /// The directory volumes are mounted in.
+    #[error(transparent)]
+    Storage(#[from] host_storage::Error),
+    /// A listener.
+    #[error(transparent)]
+    Plugin(#[from] docker_plugin::Error),
+    /// The host's links.
+    #[error("cannot open a netlink socket: {0}; kuryr needs CAP_NET_ADMIN")]
+    Netlink(String),
+    /// The development cloud.
+    #[error("the development cloud: {0}")]
+    Devcloud(String),
+    /// The demo.
+    #[error("{0}")]
+    Demo(String),
+    /// A file or process.
+    #[error("cannot {action} {}: {source}", what.display())]
+    Io {
+        /// The verb.
+        action: &'static str,
+        /// The file or program.
+        what: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// Nobody serves on this host.
+    #[error("no `kuryr serve` answers on {}: {reason}; is it running, with this state_dir?", socket.display())]
+    NotServing {
+        /// The status socket.
+        socket: PathBuf,
+        /// Why it does not answer.
+        reason: String,
+    },
+}

@@ -1,0 +1,49 @@
+//! Where the plugins listen: sockets that the service manager passed, else files in Docker's plugin directory, and TCP
+//! where the configuration asks for it.
+
+use docker_plugin::Plugin;
+use docker_plugin::server::{Listener, PlainTcp, UnixSocketOptions, activated_sockets};
+
+use crate::arguments::ServeArguments;
+use crate::error::Error;
+use crate::settings::Configuration;
+
+pub(crate) fn bind(
+    plugins: Vec<Plugin>,
+    configuration: &Configuration,
+    args: &ServeArguments,
+) -> Result<Vec<(Plugin, Vec<Listener>)>, Error> {
+    let plain = if args.insecure_tcp { PlainTcp::Anybody } else { PlainTcp::LoopbackOnly };
+    let tcp = configuration.network.as_ref().and_then(|network| network.tcp.as_ref());
+    let mut passed = activated_sockets()?;
+    let mut served = Vec::new();
+    for plugin in plugins {
+        let mut listeners = Vec::new();
+        // `FileDescriptorName=` names the plugin; systemd's default is the unit's name, `kuryr.socket`.
+        let ours = |name: &str| name == plugin.name() || name.strip_suffix(".socket") == Some(plugin.name());
+        let (mine, others): (Vec<_>, Vec<_>) = passed.into_iter().partition(|socket| ours(socket.name()));
+        passed = others;
+        for socket in mine {
+            let tls = if socket.is_tcp() { tcp.and_then(|t| t.tls.as_ref()) } else { None };
+            listeners.push(socket.into_listener(plain, tls)?);
+        }
+        if listeners.is_empty() {
+            let path = args.plugin_dir.join(format!("{}.sock", plugin.name()));
+            listeners.push(Listener::unix(path, &UnixSocketOptions::default())?);
+            if let Some(tcp) = tcp.filter(|_| plugin.name() == "kuryr") {
+                listeners.push(match &tcp.tls {
+                    Some(files) => Listener::tls(tcp.address, files)?,
+                    None => Listener::tcp(tcp.address, plain)?,
+                });
+            }
+        }
+        served.push((plugin, listeners));
+    }
+    for socket in passed {
+        tracing::warn!(
+            socket = socket.name(),
+            "an inherited socket belongs to no plugin; name it kuryr or fuxi with FileDescriptorName="
+        );
+    }
+    Ok(served)
+}

@@ -1,0 +1,119 @@
+//! Configuration files into what the parts need. The only place that reads them.
+
+mod credentials;
+mod network;
+mod volume;
+
+use std::path::PathBuf;
+
+use oslo_config::{Found, Loaded, Loader, Places, schemas};
+
+pub(crate) use network::NetworkPlugin;
+pub(crate) use volume::VolumePlugin;
+
+use crate::arguments::{ConfigSources, Plugin};
+use crate::error::Error;
+use crate::output;
+
+/// Everything configured.
+#[derive(Debug)]
+pub(crate) struct Configuration {
+    /// The network plugin, if configured.
+    pub(crate) network: Option<NetworkPlugin>,
+    /// The volume plugin, if configured.
+    pub(crate) volume: Option<VolumePlugin>,
+    /// How to log.
+    pub(crate) logging: Logging,
+}
+
+/// How to log.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Logging {
+    /// In detail.
+    pub(crate) debug: bool,
+    /// One JSON object per line.
+    pub(crate) json: bool,
+    /// Into this file instead of standard error.
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// The loader of each plugin's configuration, with the files it reads; `None` where no file was named or found.
+pub(crate) fn loaders(sources: &ConfigSources) -> Vec<(Plugin, Option<Loader>, Vec<PathBuf>)> {
+    let places = Places::from_env(|name| std::env::var(name).ok());
+    let named = |files: &[PathBuf], dirs: &[PathBuf], project: &str, names: &[&str]| {
+        if files.is_empty() && dirs.is_empty() {
+            places.find(project, names)
+        } else {
+            Found { files: files.to_vec(), dirs: dirs.to_vec() }
+        }
+    };
+    let kuryr = named(&sources.files, &sources.dirs, "kuryr", &["kuryr", "kuryr-server"]);
+    let fuxi = named(&sources.fuxi_files, &sources.fuxi_dirs, "fuxi", &["fuxi"]);
+    [(Plugin::Kuryr, schemas::kuryr(), kuryr), (Plugin::Fuxi, schemas::fuxi(), fuxi)]
+        .into_iter()
+        .map(|(plugin, schema, found)| {
+            let files: Vec<PathBuf> = found.files.iter().chain(&found.dirs).cloned().collect();
+            let loader = (!files.is_empty()).then(|| {
+                Loader::new(&schema).found(found).env(std::env::vars().filter(|(k, _)| !k.is_empty()))
+            });
+            (plugin, loader, files)
+        })
+        .collect()
+}
+
+/// Reads the configuration of both plugins, or of the one asked for. Warnings are printed.
+///
+/// # Errors
+/// Errors in files are printed one by one; the error returned counts them.
+pub(crate) fn load(sources: &ConfigSources, only: Option<Plugin>) -> Result<Configuration, Error> {
+    let mut configuration = Configuration { network: None, volume: None, logging: Logging::default() };
+    let mut any = false;
+    for (plugin, loader, files) in loaders(sources) {
+        let Some(loader) = loader.filter(|_| only.is_none_or(|o| o == plugin)) else { continue };
+        any = true;
+        let loaded = loader.load().map_err(|problems| {
+            problems.iter().for_each(output::note);
+            Error::Configuration { count: problems.iter().filter(|p| p.is_error()).count() }
+        })?;
+        loaded.warnings().iter().for_each(output::note);
+        let logging = Logging::read(&loaded)?;
+        configuration.logging.debug |= logging.debug;
+        configuration.logging.json |= logging.json;
+        configuration.logging.file = configuration.logging.file.or(logging.file);
+        let place = files.first().map(|f| f.display().to_string()).unwrap_or_default();
+        match plugin {
+            Plugin::Kuryr => configuration.network = Some(NetworkPlugin::read(&loaded, &place)?),
+            Plugin::Fuxi => configuration.volume = Some(VolumePlugin::read(&loaded, &place)?),
+        }
+    }
+    if any { Ok(configuration) } else { Err(Error::NoConfiguration) }
+}
+
+impl Logging {
+    fn read(loaded: &Loaded) -> Result<Self, Error> {
+        let directory = loaded.path("DEFAULT", "log_dir")?.map(PathBuf::from).unwrap_or_default();
+        Ok(Self {
+            debug: loaded.bool("DEFAULT", "debug")?,
+            json: loaded.bool("DEFAULT", "use_json")?,
+            file: loaded.path("DEFAULT", "log_file")?.map(|file| directory.join(file)),
+        })
+    }
+}
+
+/// The text of an option with a default.
+fn text(loaded: &Loaded, group: &str, key: &str) -> Result<String, Error> {
+    Ok(loaded.get_str(group, key)?.unwrap_or_default().to_owned())
+}
+
+/// The name of this host in OpenStack.
+fn host(loaded: &Loaded) -> Result<String, Error> {
+    match loaded.get_str("DEFAULT", "host")?.filter(|h| !h.is_empty()) {
+        Some(host) => Ok(host.to_owned()),
+        None => Ok(rustix::system::uname().nodename().to_string_lossy().into_owned()),
+    }
+}
+
+/// The directory of the journal.
+fn state_dir(loaded: &Loaded) -> Result<PathBuf, Error> {
+    Ok(loaded.path("DEFAULT", "state_dir")?.map_or_else(|| "/var/lib/kuryr".into(), PathBuf::from))
+}

@@ -1,0 +1,130 @@
+//! `kuryr.conf` into the settings of the network plugin.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use docker_plugin::Scope;
+use docker_plugin::server::TlsFiles;
+use openstack::AuthSettings;
+use oslo_config::Loaded;
+use url::Url;
+
+use super::{credentials, host, state_dir, text};
+use crate::error::Error;
+
+/// What the network plugin is made of.
+#[derive(Debug)]
+pub(crate) struct NetworkPlugin {
+    /// The service's settings.
+    pub(crate) service: kuryr::Settings,
+    /// Who we are to Neutron.
+    pub(crate) neutron: AuthSettings,
+    /// The journal's directory.
+    pub(crate) state_dir: PathBuf,
+    /// Listen here too, beside the socket.
+    pub(crate) tcp: Option<Tcp>,
+    /// What Docker is told.
+    pub(crate) face: FaceSettings,
+}
+
+/// What Docker is told about the driver.
+#[derive(Debug, Clone)]
+pub(crate) struct FaceSettings {
+    /// `capability_scope`.
+    pub(crate) scope: Scope,
+    /// `local_default_address_space`.
+    pub(crate) local_space: String,
+    /// `global_default_address_space`.
+    pub(crate) global_space: String,
+}
+
+/// A TCP listener.
+#[derive(Debug, Clone)]
+pub(crate) struct Tcp {
+    /// Where.
+    pub(crate) address: SocketAddr,
+    /// With TLS if given.
+    pub(crate) tls: Option<TlsFiles>,
+}
+
+impl NetworkPlugin {
+    pub(super) fn read(loaded: &Loaded, place: &str) -> Result<Self, Error> {
+        let driver = text(loaded, "binding", "default_driver")?;
+        let driver = driver.rsplit('.').next().unwrap_or_default();
+        if driver != "veth" {
+            return Err(Error::Setting(format!(
+                "[binding] default_driver = {driver} in {place} is not served yet: this release binds with veth"
+            )));
+        }
+        let timeout = loaded.integer("neutron", "vif_plugging_timeout")?.unwrap_or_default();
+        let defaults = kuryr::Settings::default();
+        let service = kuryr::Settings {
+            host: host(loaded)?,
+            enable_dhcp: loaded.bool("neutron", "enable_dhcp")?,
+            default_subnetpool_v4: text(loaded, "neutron", "default_subnetpool_v4")?,
+            default_subnetpool_v6: text(loaded, "neutron", "default_subnetpool_v6")?,
+            subnetpool_name_prefix: text(loaded, "DEFAULT", "subnetpool_name_prefix")?,
+            veth_dst_prefix: text(loaded, "binding", "veth_dst_prefix")?,
+            process_external_connectivity: loaded.bool("DEFAULT", "process_external_connectivity")?,
+            vif_plugging_is_fatal: loaded.bool("neutron", "vif_plugging_is_fatal")?,
+            // 0 was "for ever"; the service bounds it below Docker's patience.
+            vif_plugging_timeout: match u64::try_from(timeout) {
+                Ok(seconds) if seconds > 0 => Duration::from_secs(seconds),
+                _ => defaults.vif_plugging_timeout,
+            },
+            ..defaults
+        };
+        let scope = match text(loaded, "DEFAULT", "capability_scope")?.as_str() {
+            "global" => {
+                return Err(Error::Setting(format!(
+                    "[DEFAULT] capability_scope = global in {place} is not served yet: this release makes networks of \
+                     local scope"
+                )));
+            }
+            _ => Scope::Local,
+        };
+        Ok(Self {
+            service,
+            neutron: credentials::read(loaded, "neutron", place)?,
+            state_dir: state_dir(loaded)?,
+            tcp: tcp(loaded, place)?,
+            face: FaceSettings {
+                scope,
+                local_space: text(loaded, "DEFAULT", "local_default_address_space")?,
+                global_space: text(loaded, "DEFAULT", "global_default_address_space")?,
+            },
+        })
+    }
+}
+
+/// TCP is served where somebody asked for it: an address of their own, or TLS.
+fn tcp(loaded: &Loaded, place: &str) -> Result<Option<Tcp>, Error> {
+    let tls = loaded.bool("DEFAULT", "enable_ssl")?;
+    if !tls && !loaded.is_set("DEFAULT", "kuryr_uri")? {
+        return Ok(None);
+    }
+    let uri = text(loaded, "DEFAULT", "kuryr_uri")?;
+    let refuse = |reason: &str| Error::Setting(format!("[DEFAULT] kuryr_uri = {uri} in {place}: {reason}"));
+    let url = Url::parse(&uri).map_err(|e| refuse(&e.to_string()))?;
+    let port = url.port().unwrap_or(23750);
+    let address = match url.host() {
+        Some(url::Host::Ipv4(ip)) => SocketAddr::new(ip.into(), port),
+        Some(url::Host::Ipv6(ip)) => SocketAddr::new(ip.into(), port),
+        Some(url::Host::Domain("localhost")) => SocketAddr::from(([127, 0, 0, 1], port)),
+        _ => return Err(refuse("an IP address of this host is needed, such as http://127.0.0.1:23750")),
+    };
+    let path = |key: &str| -> Result<PathBuf, Error> {
+        Ok(loaded.path("DEFAULT", key)?.map(PathBuf::from).unwrap_or_default())
+    };
+    let tls = if tls {
+        Some(TlsFiles {
+            certificate: path("ssl_cert_file")?,
+            key: path("ssl_key_file")?,
+            client_authorities: loaded.path("DEFAULT", "ssl_ca_file")?.map(PathBuf::from),
+        })
+    } else {
+        None
+    };
+    Ok(Some(Tcp { address, tls }))
+}

@@ -116,6 +116,9 @@ impl Inner {
         let Some(mut row) = self.reservation(key, address) else {
             return self.forget_note(key, address).await;
         };
+        // Docker asks once; whatever fails now is finished by the sweeper.
+        row.phase = Phase::Deleting;
+        self.ports.put(&row.id, &row)?;
         if let Some(endpoint) = row.endpoint.clone() {
             // Docker does not delete an endpoint whose creation failed or whose answer it never saw.
             self.delete_endpoint(&endpoint).await?;

@@ -5,5 +5,5 @@ mod host;
 mod neutron;
 mod process;
 
-pub(crate) use cloud::{Cloud, Link};
+pub(crate) use cloud::Cloud;
 pub(crate) use process::{Fault, Process, World};

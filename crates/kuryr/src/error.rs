@@ -65,7 +65,9 @@ pub enum Error {
         owner: String,
     },
     /// An automatic range would cut this host off from its own network.
-    #[error("automatic range {range} overlaps {device} of this host; pass --subnet with a range that is free here")]
+    #[error(
+        "automatic range {range} overlaps {device} of this host; pass --subnet with a range that is free here"
+    )]
     Overlap {
         /// The range.
         range: String,

@@ -29,15 +29,22 @@ impl Opening {
                 132 => "sctp",
                 other => {
                     let reason = "cannot be opened; expose tcp, udp or sctp ports".to_owned();
-                    return Err(Error::Invalid { what: "exposed protocol", resource: other.to_string(), reason });
+                    return Err(Error::Invalid {
+                        what: "exposed protocol",
+                        resource: other.to_string(),
+                        reason,
+                    });
                 }
             };
             match ranges.last_mut() {
-                Some((p, _, last)) if *p == protocol && last.checked_add(1) == Some(port.port) => *last = port.port,
+                Some((p, _, last)) if *p == protocol && last.checked_add(1) == Some(port.port) => {
+                    *last = port.port
+                }
                 _ => ranges.push((protocol, port.port, port.port)),
             }
         }
-        let ethertypes = [("IPv4", v4), ("IPv6", v6)].into_iter().filter(|(_, has)| *has).map(|(e, _)| e).collect();
+        let ethertypes =
+            [("IPv4", v4), ("IPv6", v6)].into_iter().filter(|(_, has)| *has).map(|(e, _)| e).collect();
         Ok(Self { ranges, ethertypes })
     }
 
@@ -108,10 +115,12 @@ impl Inner {
         let rules = opening.rules(&id);
         let made = match self.neutron.create_security_group_rules(&rules).await {
             // One request, all or nothing: a conflict on the repetition says that the first took effect.
-            Err(error) if error.effect_unknown() => match self.neutron.create_security_group_rules(&rules).await {
-                Err(again) if again.is_conflict() && !again.is_over_quota() => Ok(()),
-                other => other,
-            },
+            Err(error) if error.effect_unknown() => {
+                match self.neutron.create_security_group_rules(&rules).await {
+                    Err(again) if again.is_conflict() && !again.is_over_quota() => Ok(()),
+                    other => other,
+                }
+            }
             other => other,
         };
         made.doing("open ports in security group", &row.name)?;
@@ -181,10 +190,12 @@ mod tests {
 
     #[test]
     fn consecutive_ports_become_one_range_and_the_order_does_not_matter() {
-        let opening = Opening::of(&ports(&[(17, 1236), (17, 1234), (6, 1235), (17, 1235)]), true, true).unwrap();
+        let opening =
+            Opening::of(&ports(&[(17, 1236), (17, 1234), (6, 1235), (17, 1235)]), true, true).unwrap();
         assert_eq!(opening.ranges, [("tcp", 1235, 1235), ("udp", 1234, 1236)]);
         assert_eq!(opening.rules("g").len(), 4);
-        let other = Opening::of(&ports(&[(17, 1235), (17, 1236), (6, 1235), (17, 1234)]), true, true).unwrap();
+        let other =
+            Opening::of(&ports(&[(17, 1235), (17, 1236), (6, 1235), (17, 1234)]), true, true).unwrap();
         assert_eq!(opening.key(), other.key());
         assert_ne!(opening.key(), Opening::of(&ports(&[(17, 1235)]), true, true).unwrap().key());
     }

@@ -4,6 +4,7 @@
 //! through [`HostLinks`]. What is about to be made, adopted or destroyed is written to the journal first, so
 //! that [`Service::recover`] can finish or undo it after a crash.
 
+mod adapters;
 mod addresses;
 mod api;
 mod binding;
@@ -31,8 +32,8 @@ mod doubles;
 mod tests;
 
 pub use api::{
-    AddressKind, AddressRequest, CreatedEndpoint, EndpointRequest, EndpointStatus, ExposedPort, IpamData, Joined,
-    NetworkRequest, NetworkStatus, Pool, PoolRequest, PoolStatus, Route, Status,
+    AddressKind, AddressRequest, CreatedEndpoint, EndpointRequest, EndpointStatus, ExposedPort, IpamData,
+    Joined, NetworkRequest, NetworkStatus, Pool, PoolRequest, PoolStatus, Route, Status,
 };
 pub use error::Error;
 pub use links::{HostLinks, LinkError};

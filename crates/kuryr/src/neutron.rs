@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use openstack::Result;
 use openstack::network::{
-    Network, NewNetwork, NewPort, NewSecurityGroup, NewSecurityGroupRule, NewSubnet, NewSubnetPool, Port, PortUpdate,
-    SecurityGroup, Subnet, SubnetPool, Taggable,
+    Network, NewNetwork, NewPort, NewSecurityGroup, NewSecurityGroupRule, NewSubnet, NewSubnetPool, Port,
+    PortUpdate, SecurityGroup, Subnet, SubnetPool, Taggable,
 };
 
 /// Neutron, as far as it is needed here. Each method is one request; every `delete_*` takes 404 for success.

@@ -79,12 +79,16 @@ fn existing(given: &BTreeMap<String, String>, stem: &str) -> Result<Option<Exist
     if let Some(value) = given.get(&key) {
         return match uuid::Uuid::try_parse(value) {
             Ok(id) => Ok(Some(Existing::Id(id.hyphenated().to_string()))),
-            Err(e) => Err(bad(&key, value, &format!("not a UUID ({e}); copy the id from `openstack network list`"))),
+            Err(e) => {
+                Err(bad(&key, value, &format!("not a UUID ({e}); copy the id from `openstack network list`")))
+            }
         };
     }
     let key = format!("{stem}.name");
     match given.get(&key) {
-        Some(value) if value.trim().is_empty() => Err(bad(&key, value, "empty; give the name or drop the option")),
+        Some(value) if value.trim().is_empty() => {
+            Err(bad(&key, value, "empty; give the name or drop the option"))
+        }
         Some(value) => Ok(Some(Existing::Name(value.clone()))),
         None => Ok(None),
     }
@@ -143,7 +147,9 @@ mod tests {
         let text = read(&[("neutron.net.uuid", "nope")]).unwrap_err().to_string();
         assert!(text.contains("neutron.net.uuid=nope") && text.contains("UUID"), "{text}");
         let id = "11111111-2222-3333-4444-555555555555";
-        let read = read(&[("neutron.net.uuid", id), ("neutron.net.name", "n"), ("neutron.net.shared", "YES")]).unwrap();
+        let read =
+            read(&[("neutron.net.uuid", id), ("neutron.net.name", "n"), ("neutron.net.shared", "YES")])
+                .unwrap();
         assert_eq!(read.network, Some(Existing::Id(id.to_owned())));
         assert_eq!(read.shared, Some(true));
     }

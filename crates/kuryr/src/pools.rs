@@ -55,7 +55,10 @@ impl Inner {
             if let Some(wanted) = options.subnet(row.v6) {
                 let subnet = self.existing_subnet(wanted, &options, row.v6).await?;
                 if subnet.cidr.trunc() != row.pool {
-                    let reason = format!("its range is {}, not {}; drop --subnet or correct it", subnet.cidr, row.pool);
+                    let reason = format!(
+                        "its range is {}, not {}; drop --subnet or correct it",
+                        subnet.cidr, row.pool
+                    );
                     return Err(Error::Conflict { what: "subnet", resource: subnet.id, reason });
                 }
                 row.gateway = on(subnet.gateway_ip, subnet.cidr);
@@ -72,7 +75,11 @@ impl Inner {
         // One at a time, so that the limit below counts.
         let _turn = self.locks.lock("automatic", &row.space).await;
         let alike = |p: &PoolRow| {
-            p.automatic && p.network.is_none() && p.space == row.space && p.options == row.options && p.v6 == row.v6
+            p.automatic
+                && p.network.is_none()
+                && p.space == row.space
+                && p.options == row.options
+                && p.v6 == row.v6
         };
         if self.pools.all(alike).len() >= HELD {
             let reason = format!("{HELD} like it are held without a network; pass --subnet");
@@ -110,7 +117,10 @@ impl Inner {
         if let Some((_, device)) = source.prefixes.first().and_then(covering)
             && source.prefixes.iter().all(|p| covering(p).is_some())
         {
-            return Err(Error::Overlap { range: format!("of subnet pool {}", source.name), device: device.clone() });
+            return Err(Error::Overlap {
+                range: format!("of subnet pool {}", source.name),
+                device: device.clone(),
+            });
         }
         let mark = uuid::Uuid::new_v4().simple().to_string();
         let short: String = mark.chars().take(8).collect();
@@ -205,7 +215,8 @@ impl Inner {
                 other => vec![other.doing("get subnet", id)?],
             },
             Existing::Name(name) => {
-                let mut all = self.neutron.list_subnets(&[("name", name)]).await.doing("find subnet", name)?;
+                let mut all =
+                    self.neutron.list_subnets(&[("name", name)]).await.doing("find subnet", name)?;
                 all.retain(|s| s.name == *name);
                 all
             }
@@ -223,8 +234,11 @@ impl Inner {
             Existing::Id(id) => id.clone(),
             Existing::Name(_) => self.existing_network(wanted).await?.id,
         };
-        let mut found =
-            self.neutron.list_subnets(&[("network_id", &network)]).await.doing("list subnets of", &network)?;
+        let mut found = self
+            .neutron
+            .list_subnets(&[("network_id", &network)])
+            .await
+            .doing("list subnets of", &network)?;
         found.retain(|s| s.network_id == network && matches!(s.cidr, IpNet::V6(_)) == v6);
         let family = if v6 { "IPv6 subnet of network" } else { "IPv4 subnet of network" };
         let advice = "pass --subnet to have one made, or check the network's id";
@@ -248,7 +262,12 @@ impl Inner {
     }
 
     /// Removes a pool no network uses, with what was made for it.
-    pub(crate) async fn drop_pool(&self, row: PoolRow) -> Result<()> {
+    pub(crate) async fn drop_pool(&self, mut row: PoolRow) -> Result<()> {
+        if row.released.is_none() {
+            // Docker asks once; whatever fails now is finished by the sweeper.
+            row.released = Some(now());
+            self.pools.put(&row.id, &row)?;
+        }
         if let Some(pending) = row.pending.as_deref().and_then(|key| self.networks.get(key)) {
             self.dismantle_network(pending).await?;
         }

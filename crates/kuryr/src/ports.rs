@@ -7,9 +7,9 @@ use ipnet::IpNet;
 use openstack::network::{NewPort, Port, PortUpdate, Taggable, WantedIp};
 
 use crate::error::CloudContext;
+use crate::networks::taken;
 use crate::service::{Inner, settle};
 use crate::state::{NetworkRow, Originals, Phase, PoolRow, PortRow, SubnetRow, now};
-use crate::networks::taken;
 use crate::{Error, Result, binding, names};
 
 impl Inner {
@@ -23,7 +23,8 @@ impl Inner {
     ) -> Result<IpNet> {
         let advice = "remove the Docker network and create it again";
         let absent = || Error::NotFound { what: "subnet of network", resource: network.id.clone(), advice };
-        let (Some(neutron_network), Some(subnet_id), Some(cidr)) = (&network.neutron_id, &subnet.id, subnet.cidr)
+        let (Some(neutron_network), Some(subnet_id), Some(cidr)) =
+            (&network.neutron_id, &subnet.id, subnet.cidr)
         else {
             return Err(absent());
         };
@@ -102,7 +103,12 @@ impl Inner {
         Ok(found)
     }
 
-    fn take_new(&self, row: &mut PortRow, port: Port, answer: impl Fn(IpAddr) -> Result<IpNet>) -> Result<()> {
+    fn take_new(
+        &self,
+        row: &mut PortRow,
+        port: Port,
+        answer: impl Fn(IpAddr) -> Result<IpNet>,
+    ) -> Result<()> {
         let address = port.fixed_ips.iter().find(|ip| ip.subnet_id == row.subnet_id).map(|ip| ip.ip_address);
         let bound = binding::check(&port, &self.settings.host);
         let resource = port.id.clone();
@@ -119,7 +125,8 @@ impl Inner {
     pub(crate) async fn port_with(&self, subnet: &str, address: IpAddr) -> Result<Option<Port>> {
         let (by_subnet, by_address) = (format!("subnet_id={subnet}"), format!("ip_address={address}"));
         let filters = [("fixed_ips", by_subnet.as_str()), ("fixed_ips", by_address.as_str())];
-        let found = self.neutron.list_ports(&filters).await.doing("find the port of address", address.to_string())?;
+        let found =
+            self.neutron.list_ports(&filters).await.doing("find the port of address", address.to_string())?;
         let has = |p: &Port| p.fixed_ips.iter().any(|ip| ip.subnet_id == subnet && ip.ip_address == address);
         Ok(found.into_iter().find(has))
     }
@@ -139,7 +146,9 @@ impl Inner {
         };
         let _turn = self.locks.lock("adoption", &port.id).await;
         let holder = self.ports.find(|p| {
-            p.id != row.id && p.merged_into.is_none() && p.port.as_ref().is_some_and(|held| held.id == port.id)
+            p.id != row.id
+                && p.merged_into.is_none()
+                && p.port.as_ref().is_some_and(|held| held.id == port.id)
         });
         if let Some(holder) = holder {
             // The second family of a dual-stack container, asked for on the same existing port.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::pools::PENDING;
 use crate::service::{Inner, Service};
-use crate::state::{Phase, now};
+use crate::state::{Phase, PoolRow, now};
 use crate::{Error, Result};
 
 /// Pause between two rounds of the background sweeper.
@@ -96,7 +96,8 @@ impl Inner {
         for id in &stale.endpoints {
             self.logged("endpoint", id, self.sweep_endpoint(id).await)?;
         }
-        let forgotten = self.ports.all(|p| p.phase == Phase::Ready && p.endpoint.is_none() && p.created < old());
+        let forgotten =
+            self.ports.all(|p| p.phase == Phase::Ready && p.endpoint.is_none() && p.created < old());
         stale.ports.extend(forgotten.into_iter().map(|p| p.id));
         for id in &stale.ports {
             self.logged("port", id, self.sweep_port(id).await)?;
@@ -109,9 +110,10 @@ impl Inner {
         }
         self.sweep_released().await?;
         let old = now().saturating_sub(POOL_AGE);
-        for pool in self.pools.all(|p| p.network.is_none() && p.created < old) {
+        let unused = |p: &PoolRow| p.network.is_none() && (p.created < old || p.released.is_some());
+        for pool in self.pools.all(unused) {
             let _turn = self.locks.lock("pool", &pool.id).await;
-            if let Some(pool) = self.pools.get(&pool.id).filter(|p| p.network.is_none()) {
+            if let Some(pool) = self.pools.get(&pool.id).filter(unused) {
                 let id = pool.id.clone();
                 self.logged("pool", &id, self.drop_pool(pool).await)?;
             }

@@ -77,7 +77,6 @@ impl Inner {
         }
         Ok(())
     }
-
 }
 
 /// Whether the port still carries our ids; if not, somebody else has taken it since and it is left alone.

@@ -10,8 +10,8 @@ use journal::StateDir;
 use tokio::sync::OnceCell;
 
 use crate::api::{
-    AddressRequest, CreatedEndpoint, EndpointRequest, EndpointStatus, Joined, NetworkRequest, NetworkStatus, Pool,
-    PoolRequest, PoolStatus, Status,
+    AddressRequest, CreatedEndpoint, EndpointRequest, EndpointStatus, Joined, NetworkRequest, NetworkStatus,
+    Pool, PoolRequest, PoolStatus, Status,
 };
 use crate::locks::Locks;
 use crate::recover::Stale;
@@ -139,7 +139,8 @@ impl Service {
     /// # Errors
     /// Bad options, conflicts with what exists, quota, Neutron fails.
     pub async fn create_network(&self, request: NetworkRequest) -> Result<()> {
-        self.run("create network", request.id.clone(), |s| async move { s.create_network(request).await }).await
+        self.run("create network", request.id.clone(), |s| async move { s.create_network(request).await })
+            .await
     }
 
     /// Removes what was made for a Docker network and gives back what was adopted. Unknown ones are deleted.
@@ -191,7 +192,11 @@ impl Service {
     ///
     /// # Errors
     /// None today.
-    pub async fn endpoint_info(&self, _network_id: &str, endpoint_id: &str) -> Result<BTreeMap<String, String>> {
+    pub async fn endpoint_info(
+        &self,
+        _network_id: &str,
+        endpoint_id: &str,
+    ) -> Result<BTreeMap<String, String>> {
         Ok(self.inner.endpoint_info(endpoint_id))
     }
 
@@ -231,7 +236,11 @@ impl Service {
                 .pools
                 .all(|_| true)
                 .into_iter()
-                .map(|p| PoolStatus { id: crate::pools::public_id(&p.id), pool: p.pool, network_id: p.network })
+                .map(|p| PoolStatus {
+                    id: crate::pools::public_id(&p.id),
+                    pool: p.pool,
+                    network_id: p.network,
+                })
                 .collect(),
             doomed,
         }

@@ -12,11 +12,20 @@ pub(crate) fn check(port: &Port, host: &str) -> Result<()> {
     let vif_type = port.vif_type.as_deref().unwrap_or("unbound");
     let advice = match vif_type {
         "bridge" | "tap" => return Ok(()),
-        "binding_failed" => "check that an agent on this host is up and that [DEFAULT] host is the name it reports",
-        "unbound" | "" => "check that [DEFAULT] host is set and that the credentials may bind ports (admin or service)",
+        "binding_failed" => {
+            "check that an agent on this host is up and that [DEFAULT] host is the name it reports"
+        }
+        "unbound" | "" => {
+            "check that [DEFAULT] host is set and that the credentials may bind ports (admin or service)"
+        }
         _ => "this build plugs `bridge` and `tap` only; use a mechanism driver that binds so",
     };
-    Err(Error::Binding { port: port.id.clone(), vif_type: vif_type.to_owned(), host: host.to_owned(), advice })
+    Err(Error::Binding {
+        port: port.id.clone(),
+        vif_type: vif_type.to_owned(),
+        host: host.to_owned(),
+        advice,
+    })
 }
 
 /// Works out how the port is to be plugged; changes nothing.

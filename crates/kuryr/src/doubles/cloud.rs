@@ -23,6 +23,8 @@ pub(crate) struct Cloud {
     /// What a binding to the agent's host becomes.
     pub(crate) vif_type: String,
     pub(crate) quota_ports: Option<usize>,
+    /// Agents do not report ports up.
+    pub(crate) agents_dead: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -96,7 +98,9 @@ impl Cloud {
                 return fault(404, "SubnetNotFound", &want.subnet_id);
             };
             let ip = match want.ip_address {
-                Some(ip) if !subnet.cidr.contains(&ip) => return fault(400, "InvalidIpForSubnet", ip.to_string()),
+                Some(ip) if !subnet.cidr.contains(&ip) => {
+                    return fault(400, "InvalidIpForSubnet", ip.to_string());
+                }
                 Some(ip) => match self.holder(&subnet.id, ip) {
                     Some(other) if Some(other.id.as_str()) != port => {
                         return fault(409, "IpAddressAlreadyAllocated", ip.to_string());
@@ -127,7 +131,7 @@ impl Cloud {
     pub(crate) fn seen(&self, port: &Port) -> Port {
         let mut port = port.clone();
         let up = self.links.get(&crate::names::host_link(&port.id)).is_some_and(|l| l.up);
-        port.status = if up { "ACTIVE" } else { "DOWN" }.to_owned();
+        port.status = if up && !self.agents_dead { "ACTIVE" } else { "DOWN" }.to_owned();
         port
     }
 }

@@ -40,7 +40,9 @@ impl Cloud {
         let cidr = match (new.cidr, &new.subnetpool_id) {
             (Some(cidr), Some(pool)) => {
                 let pool = get(&self.pools, pool)?;
-                if !pool.prefixes.iter().any(|p| p.contains(&cidr)) || of_pool.iter().any(|o| overlap(o, &cidr)) {
+                if !pool.prefixes.iter().any(|p| p.contains(&cidr))
+                    || of_pool.iter().any(|o| overlap(o, &cidr))
+                {
                     return fault(409, "SubnetAllocationError", cidr.to_string());
                 }
                 cidr

@@ -21,6 +21,8 @@ pub(crate) enum Fault {
     DieAfter,
     /// From here on nothing can be reached.
     Down,
+    /// Somebody else takes the operator's ports just before.
+    Meddle,
 }
 
 #[derive(Debug, Default)]
@@ -98,7 +100,9 @@ impl Process {
             let mut plan = self.world.plan.lock().unwrap();
             plan.seen += 1;
             match plan.fault {
-                Some((at, fault)) if at == plan.seen || (fault == Fault::Down && plan.seen > at) => Some(fault),
+                Some((at, fault)) if at == plan.seen || (fault == Fault::Down && plan.seen > at) => {
+                    Some(fault)
+                }
                 _ => None,
             }
         };
@@ -106,6 +110,14 @@ impl Process {
         match now {
             None => run(),
             Some(Fault::Fail) => fault(500, "", "made to fail"),
+            Some(Fault::Meddle) => {
+                for port in self.world.cloud.lock().unwrap().ports.values_mut().filter(|p| p.name == "theirs")
+                {
+                    port.device_id = "their-server".to_owned();
+                    port.revision_number += 1;
+                }
+                run()
+            }
             Some(Fault::Lost) => {
                 run()?;
                 Err(Error::Timeout { service: "network", operation: name.to_owned(), seconds: 1 })

@@ -94,7 +94,8 @@ impl Inner {
         }
         // An address of a foreign IPAM driver: the port is made here and goes with the endpoint.
         let advice = "use --ipam-driver kuryr, or an address of the network";
-        let absent = || Error::NotFound { what: "reservation of address", resource: address.to_string(), advice };
+        let absent =
+            || Error::NotFound { what: "reservation of address", resource: address.to_string(), advice };
         let fits = |s: &&crate::state::SubnetRow| {
             s.pool.is_none() && s.cidr.is_some_and(|cidr| cidr.contains(&address.addr()))
         };
@@ -126,7 +127,9 @@ impl Inner {
         };
         self.merge(carrier, others).await?;
         let bound = match self.bind_port(row, carrier, others, mac, group.as_deref()).await {
-            Err(Error::Cloud { source, .. }) if source.is_not_found() && source.to_string().contains("ecurity") => {
+            Err(Error::Cloud { source, .. })
+                if source.is_not_found() && source.to_string().contains("ecurity") =>
+            {
                 // Somebody deleted our group in the cloud: make it anew, once.
                 let Some(opening) = &opening else { return Err(source).doing("bind port", &row.port) };
                 self.forget_group(&opening.key()).await?;
@@ -172,9 +175,9 @@ impl Inner {
             device_id: Some(row.id.clone()),
             // An adopted port keeps its name.
             name: carrier.originals.is_none().then(|| names::port_name(&row.id)),
-            security_groups: group.filter(|g| !port.security_groups.iter().any(|has| has == g)).map(|group| {
-                port.security_groups.iter().cloned().chain([group.to_owned()]).collect()
-            }),
+            security_groups: group
+                .filter(|g| !port.security_groups.iter().any(|has| has == g))
+                .map(|group| port.security_groups.iter().cloned().chain([group.to_owned()]).collect()),
             fixed_ips: addresses_to_set(carrier, others),
             mac_address: mac,
             host_id: mac.map(|_| self.settings.host.clone()),

@@ -12,7 +12,8 @@ impl Inner {
     pub(crate) fn join(&self, network_id: &str, endpoint_id: &str) -> Result<Joined> {
         let advice = "start the container again";
         let absent = || Error::NotFound { what: "endpoint", resource: endpoint_id.to_owned(), advice };
-        let ready = self.endpoints.get(endpoint_id).filter(|e| e.phase == Phase::Ready && e.network == network_id);
+        let ready =
+            self.endpoints.get(endpoint_id).filter(|e| e.phase == Phase::Ready && e.network == network_id);
         let mut row = ready.ok_or_else(absent)?;
         let network = self.networks.get(network_id).ok_or_else(absent)?;
         let plug = row.plug.clone().ok_or_else(absent)?;

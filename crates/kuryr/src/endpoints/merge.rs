@@ -18,7 +18,8 @@ impl Inner {
         }
         let adopted = rows.iter().filter(|r| r.originals.is_some()).count();
         if adopted > 1 {
-            let addresses: Vec<String> = rows.iter().filter_map(|r| r.address.map(|a| a.to_string())).collect();
+            let addresses: Vec<String> =
+                rows.iter().filter_map(|r| r.address.map(|a| a.to_string())).collect();
             let reason = "they are on different existing ports; choose addresses of one port".to_owned();
             return Err(Error::Conflict { what: "addresses", resource: addresses.join(", "), reason });
         }
@@ -53,6 +54,7 @@ pub(super) fn addresses_to_set(carrier: &PortRow, others: &[PortRow]) -> Option<
     if missing.is_empty() {
         return None;
     }
-    let kept = has.iter().map(|ip| WantedIp { subnet_id: ip.subnet_id.clone(), ip_address: Some(ip.ip_address) });
+    let kept =
+        has.iter().map(|ip| WantedIp { subnet_id: ip.subnet_id.clone(), ip_address: Some(ip.ip_address) });
     Some(kept.chain(missing).collect())
 }

@@ -25,14 +25,19 @@ impl Inner {
             let reason = "the range was chosen before the network was known; \
                           repeat the network option as --ipam-opt, or pass --subnet"
                 .to_owned();
-            return Err(Error::Invalid { what: "automatic range", resource: range.data.pool.to_string(), reason });
+            return Err(Error::Invalid {
+                what: "automatic range",
+                resource: range.data.pool.to_string(),
+                reason,
+            });
         }
         let network = self.existing_network(&known_id(wanted, ranges)).await?;
         if options.shared.is_some_and(|shared| shared != network.shared) {
             let reason = format!("its `shared` is {}; correct neutron.net.shared", network.shared);
             return Err(Error::Conflict { what: "network", resource: network.id, reason });
         }
-        if let Some(other) = self.networks.find(|n| !n.adopted && n.neutron_id.as_ref() == Some(&network.id)) {
+        if let Some(other) = self.networks.find(|n| !n.adopted && n.neutron_id.as_ref() == Some(&network.id))
+        {
             let reason = format!("it was made for Docker network {}; use that one", other.id);
             return Err(Error::Conflict { what: "network", resource: network.id, reason });
         }
@@ -75,7 +80,8 @@ impl Inner {
                 other => other.doing("get network", id),
             },
             Existing::Name(name) => {
-                let mut found = self.neutron.list_networks(&[("name", name)]).await.doing("find network", name)?;
+                let mut found =
+                    self.neutron.list_networks(&[("name", name)]).await.doing("find network", name)?;
                 found.retain(|n| n.name == *name);
                 only("network", name, found, |n| n.id.clone(), absent)
             }
@@ -94,7 +100,8 @@ impl Inner {
             return Ok(known);
         }
         let filter = [("network_id", network.id.as_str())];
-        let mut found = self.neutron.list_subnets(&filter).await.doing("list subnets of network", &network.id)?;
+        let mut found =
+            self.neutron.list_subnets(&filter).await.doing("list subnets of network", &network.id)?;
         found.retain(|s| s.network_id == network.id);
         Ok(found)
     }
@@ -143,11 +150,13 @@ fn choose<'a>(range: &Range, options: &Options, subnets: &'a [Subnet]) -> Result
         return Ok(found);
     }
     if let Some(named) = named {
-        let reason = format!("no such subnet with range {cidr} on that network; correct --subnet or the option");
+        let reason =
+            format!("no such subnet with range {cidr} on that network; correct --subnet or the option");
         return Err(Error::Conflict { what: "subnet", resource: named.text().to_owned(), reason });
     }
     if let Some(other) = subnets.iter().find(|s| s.cidr.contains(&cidr) || cidr.contains(&s.cidr)) {
-        let reason = format!("overlaps subnet {} ({}) of that network; pass its range exactly", other.id, other.cidr);
+        let reason =
+            format!("overlaps subnet {} ({}) of that network; pass its range exactly", other.id, other.cidr);
         return Err(Error::Conflict { what: "range", resource: cidr.to_string(), reason });
     }
     Ok(None)

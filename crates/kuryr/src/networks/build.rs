@@ -93,7 +93,8 @@ impl Inner {
         let Some(network) = row.neutron_id.clone() else { return Ok(()) };
         for at in 0..row.subnets.len() {
             let Some(subnet) = row.subnets.get(at).filter(|s| s.id.is_none()).cloned() else { continue };
-            let own_pool = row.made_pools.iter().find(|p| Some(p.cidr) == subnet.cidr).and_then(|p| p.id.clone());
+            let own_pool =
+                row.made_pools.iter().find(|p| Some(p.cidr) == subnet.cidr).and_then(|p| p.id.clone());
             let wanted = NewSubnet {
                 name: subnet.name.clone(),
                 description: Some(description(&row.mark)),
@@ -107,7 +108,8 @@ impl Inner {
                 allocation_pools: subnet.cidr.and_then(|cidr| without(cidr, &subnet)),
             };
             let made = self.neutron.create_subnet(&wanted).await;
-            let look = async { Ok(self.marked_subnets(&network, &subnet, &row.mark).await?.into_iter().next()) };
+            let look =
+                async { Ok(self.marked_subnets(&network, &subnet, &row.mark).await?.into_iter().next()) };
             let made = settle(made, look).await.doing("create subnet", &subnet.name)?;
             if let Some(slot) = row.subnets.get_mut(at) {
                 adopt_facts(slot, &made);
@@ -124,7 +126,9 @@ impl Inner {
         mark: &str,
     ) -> openstack::Result<Vec<Subnet>> {
         let mut found = self.neutron.list_subnets(&[("network_id", network)]).await?;
-        found.retain(|s| s.network_id == network && s.name == subnet.name && s.description == description(mark));
+        found.retain(|s| {
+            s.network_id == network && s.name == subnet.name && s.description == description(mark)
+        });
         Ok(found)
     }
 }
@@ -144,7 +148,9 @@ fn without(cidr: IpNet, subnet: &SubnetRow) -> Option<Vec<AllocationPool>> {
     }
     let (first, last) = match cidr {
         // Network and broadcast address are nobody's.
-        IpNet::V4(net) => (number(net.network().into()) + 1, number(net.broadcast().into()).saturating_sub(1)),
+        IpNet::V4(net) => {
+            (number(net.network().into()) + 1, number(net.broadcast().into()).saturating_sub(1))
+        }
         IpNet::V6(net) => (number(net.network().into()) + 1, number(net.broadcast().into())),
     };
     let default_gateway = Some(first).filter(|_| subnet.gateway.is_none());

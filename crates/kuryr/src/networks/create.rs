@@ -88,13 +88,16 @@ impl Inner {
     async fn hold_ranges(&self, request: &NetworkRequest) -> Result<(Vec<Range>, Vec<OwnedMutexGuard<()>>)> {
         loop {
             let ranges = self.ranges(request)?;
-            let keys: BTreeSet<&String> = ranges.iter().filter_map(|r| r.pool.as_ref()).map(|p| &p.id).collect();
+            let keys: BTreeSet<&String> =
+                ranges.iter().filter_map(|r| r.pool.as_ref()).map(|p| &p.id).collect();
             let mut turns = Vec::new();
             for key in &keys {
                 turns.push(self.locks.lock("pool", key).await);
             }
             let free = |key: &&String| {
-                self.pools.get(key).is_some_and(|p| p.network.is_none_or(|network| network == request.id))
+                self.pools.get(key).is_some_and(|p| {
+                    p.released.is_none() && p.network.is_none_or(|network| network == request.id)
+                })
             };
             if keys.iter().all(free) {
                 return Ok((ranges, turns));
@@ -118,14 +121,19 @@ impl Inner {
             if cidr.trunc() != cidr || matches!(cidr, IpNet::V6(_)) != v6 {
                 return refuse(cidr.to_string(), "not a network range of its family; correct --subnet");
             }
-            if let Some(other) = ranges.iter().map(|r| r.data.pool).find(|r| r.contains(&cidr) || cidr.contains(r)) {
+            if let Some(other) =
+                ranges.iter().map(|r| r.data.pool).find(|r| r.contains(&cidr) || cidr.contains(r))
+            {
                 return refuse(cidr.to_string(), &format!("overlaps {other} of the same network"));
             }
             if let Some(outside) = data.gateway.iter().chain(&data.aux).find(|a| !cidr.contains(&a.addr())) {
                 return refuse(cidr.to_string(), &format!("{} is outside", outside.addr()));
             }
             let mut free = self.pools.all(|p| {
-                p.pool == cidr && p.v6 == v6 && p.network.as_ref().is_none_or(|n| *n == request.id)
+                p.pool == cidr
+                    && p.v6 == v6
+                    && p.released.is_none()
+                    && p.network.as_ref().is_none_or(|n| *n == request.id)
             });
             free.sort_by_key(|p| {
                 let gateway = p.gateway_asked.or(p.gateway.map(|g| g.addr()));
@@ -166,7 +174,8 @@ impl Inner {
             row.name = base.name;
             row.neutron_id = base.neutron_id;
             row.mtu = base.mtu;
-            if let (Some(slot), Some(mut subnet)) = (row.subnets.get_mut(at), base.subnets.into_iter().next()) {
+            if let (Some(slot), Some(mut subnet)) = (row.subnets.get_mut(at), base.subnets.into_iter().next())
+            {
                 subnet.aux = std::mem::take(&mut slot.aux);
                 *slot = subnet;
             }

@@ -1,0 +1,8 @@
+//! The service as Docker drives it, against the doubles.
+
+mod budgets;
+mod containers;
+mod docker;
+mod matrix;
+mod networks;
+mod recovery;

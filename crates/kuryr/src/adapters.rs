@@ -1,0 +1,166 @@
+//! The seams, filled by the real edges: [`openstack::network::Client`] and [`host_net::Links`].
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use host_net::{Links, VethSpec};
+use ipnet::IpNet;
+use openstack::network::{
+    Client, Network, NewNetwork, NewPort, NewSecurityGroup, NewSecurityGroupRule, NewSubnet, NewSubnetPool,
+    Port, PortUpdate, SecurityGroup, Subnet, SubnetPool, Taggable,
+};
+use openstack::{MacAddr, Result};
+
+use crate::{HostLinks, LinkError, Neutron};
+
+#[async_trait]
+impl Neutron for Client {
+    async fn extensions(&self) -> Result<BTreeSet<String>> {
+        Self::extensions(self).await
+    }
+
+    async fn list_networks(&self, filters: &[(&str, &str)]) -> Result<Vec<Network>> {
+        Self::list_networks(self, filters).await
+    }
+
+    async fn get_network(&self, id: &str) -> Result<Network> {
+        Self::get_network(self, id).await
+    }
+
+    async fn create_network(&self, network: &NewNetwork) -> Result<Network> {
+        Self::create_network(self, network).await
+    }
+
+    async fn delete_network(&self, id: &str) -> Result<()> {
+        Self::delete_network(self, id).await
+    }
+
+    async fn list_subnets(&self, filters: &[(&str, &str)]) -> Result<Vec<Subnet>> {
+        Self::list_subnets(self, filters).await
+    }
+
+    async fn get_subnet(&self, id: &str) -> Result<Subnet> {
+        Self::get_subnet(self, id).await
+    }
+
+    async fn create_subnet(&self, subnet: &NewSubnet) -> Result<Subnet> {
+        Self::create_subnet(self, subnet).await
+    }
+
+    async fn delete_subnet(&self, id: &str) -> Result<()> {
+        Self::delete_subnet(self, id).await
+    }
+
+    async fn list_subnetpools(&self, filters: &[(&str, &str)]) -> Result<Vec<SubnetPool>> {
+        Self::list_subnetpools(self, filters).await
+    }
+
+    async fn get_subnetpool(&self, id: &str) -> Result<SubnetPool> {
+        Self::get_subnetpool(self, id).await
+    }
+
+    async fn create_subnetpool(&self, pool: &NewSubnetPool) -> Result<SubnetPool> {
+        Self::create_subnetpool(self, pool).await
+    }
+
+    async fn delete_subnetpool(&self, id: &str) -> Result<()> {
+        Self::delete_subnetpool(self, id).await
+    }
+
+    async fn list_ports(&self, filters: &[(&str, &str)]) -> Result<Vec<Port>> {
+        Self::list_ports(self, filters).await
+    }
+
+    async fn get_port(&self, id: &str) -> Result<Port> {
+        Self::get_port(self, id).await
+    }
+
+    async fn create_port(&self, port: &NewPort) -> Result<Port> {
+        Self::create_port(self, port).await
+    }
+
+    async fn create_ports(&self, ports: &[NewPort]) -> Result<Vec<Port>> {
+        Self::create_ports(self, ports).await
+    }
+
+    async fn update_port(&self, id: &str, update: &PortUpdate, if_revision: Option<u64>) -> Result<Port> {
+        Self::update_port(self, id, update, if_revision).await
+    }
+
+    async fn delete_port(&self, id: &str) -> Result<()> {
+        Self::delete_port(self, id).await
+    }
+
+    async fn list_security_groups(&self, filters: &[(&str, &str)]) -> Result<Vec<SecurityGroup>> {
+        Self::list_security_groups(self, filters).await
+    }
+
+    async fn create_security_group(&self, group: &NewSecurityGroup) -> Result<SecurityGroup> {
+        Self::create_security_group(self, group).await
+    }
+
+    async fn create_security_group_rules(&self, rules: &[NewSecurityGroupRule]) -> Result<()> {
+        Self::create_security_group_rules(self, rules).await
+    }
+
+    async fn delete_security_group(&self, id: &str) -> Result<()> {
+        Self::delete_security_group(self, id).await
+    }
+
+    async fn set_tags(&self, kind: Taggable, id: &str, tags: &[String]) -> Result<()> {
+        Self::set_tags(self, kind, id, tags).await
+    }
+
+    async fn add_tag(&self, kind: Taggable, id: &str, tag: &str) -> Result<()> {
+        Self::add_tag(self, kind, id, tag).await
+    }
+
+    async fn remove_tag(&self, kind: Taggable, id: &str, tag: &str) -> Result<()> {
+        Self::remove_tag(self, kind, id, tag).await
+    }
+}
+
+fn refused(error: host_net::Error) -> LinkError {
+    LinkError(error.to_string())
+}
+
+#[async_trait]
+impl HostLinks for Links {
+    async fn ensure_veth(
+        &self,
+        host: &str,
+        peer: &str,
+        mac: MacAddr,
+        mtu: u32,
+    ) -> std::result::Result<(), LinkError> {
+        let spec =
+            VethSpec { host: host.to_owned(), peer: peer.to_owned(), mac: Some(mac.0), mtu: Some(mtu) };
+        Self::ensure_veth(self, &spec).await.map_err(refused)
+    }
+
+    async fn ensure_bridge(&self, name: &str, mtu: u32) -> std::result::Result<(), LinkError> {
+        Self::ensure_bridge(self, name, Some(mtu)).await.map_err(refused)
+    }
+
+    async fn set_master(&self, link: &str, bridge: Option<&str>) -> std::result::Result<(), LinkError> {
+        Self::set_master(self, link, bridge).await.map_err(refused)
+    }
+
+    async fn set_up(&self, link: &str, up: bool) -> std::result::Result<(), LinkError> {
+        Self::set_up(self, link, up).await.map_err(refused)
+    }
+
+    /// Only ever a veth: anything else of that name is somebody else's.
+    async fn delete_link(&self, name: &str) -> std::result::Result<(), LinkError> {
+        self.delete_veth(name).await.map_err(refused)
+    }
+
+    async fn link_exists(&self, name: &str) -> std::result::Result<bool, LinkError> {
+        Ok(self.link(name).await.map_err(refused)?.is_some())
+    }
+
+    async fn onlink_routes(&self) -> std::result::Result<Vec<(IpNet, String)>, LinkError> {
+        let routes = Self::onlink_routes(self).await.map_err(refused)?;
+        Ok(routes.into_iter().map(|route| (route.prefix, route.device)).collect())
+    }
+}

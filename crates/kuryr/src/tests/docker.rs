@@ -1,0 +1,367 @@
+//! Docker's side: the order of its calls and what it takes back when one fails.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use journal::StateDir;
+use openstack::MacAddr;
+use openstack::network::{NewNetwork, NewPort, NewSubnet, NewSubnetPool, Port, WantedIp};
+
+use crate::doubles::{Process, World};
+use crate::{
+    AddressKind, AddressRequest, CreatedEndpoint, EndpointRequest, Error, ExposedPort, IpamData, Joined,
+    NetworkRequest, Neutron, PoolRequest, Service, Settings,
+};
+
+#[derive(Debug)]
+pub(super) enum Failure {
+    Refused(Error),
+    Died,
+}
+
+pub(super) type Outcome<T = ()> = Result<T, Failure>;
+
+impl Failure {
+    pub(super) fn text(self) -> String {
+        match self {
+            Self::Refused(error) => error.to_string(),
+            Self::Died => "died".to_owned(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Net {
+    pub(super) subnet: Option<IpNet>,
+    pub(super) ip_range: Option<IpNet>,
+    pub(super) subnet6: Option<IpNet>,
+    pub(super) v6: bool,
+    pub(super) gateway: Option<IpAddr>,
+    pub(super) aux: Vec<IpAddr>,
+    pub(super) internal: bool,
+    pub(super) options: Vec<(&'static str, String)>,
+    pub(super) ipam: Vec<(&'static str, String)>,
+}
+
+pub(super) fn v4(subnet: &str) -> Net {
+    Net { subnet: Some(subnet.parse().unwrap()), ..Net::default() }
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Run {
+    pub(super) ip: Option<IpAddr>,
+    pub(super) ip6: Option<IpAddr>,
+    pub(super) mac: Option<MacAddr>,
+    pub(super) exposed: Vec<ExposedPort>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Container {
+    pub(super) network: String,
+    pub(super) endpoint: String,
+    pub(super) addresses: Vec<(String, IpNet)>,
+    pub(super) created: CreatedEndpoint,
+    pub(super) joined: Option<Joined>,
+}
+
+pub(super) struct Docker {
+    pub(super) world: Arc<World>,
+    pub(super) process: Arc<Process>,
+    pub(super) service: Service,
+    pub(super) settings: Settings,
+    state: StateDir,
+    _dir: tempfile::TempDir,
+    /// Network id to pools with their gateway.
+    pub(super) networks: BTreeMap<String, Vec<(String, IpNet, Option<IpAddr>)>>,
+    held_pools: Vec<(String, Option<IpAddr>)>,
+    held_addresses: Vec<(String, IpNet)>,
+}
+
+pub(super) fn docker_id() -> String {
+    format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())
+}
+
+pub(super) fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn pairs(list: &[(&'static str, String)]) -> BTreeMap<String, String> {
+    list.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect()
+}
+
+impl Docker {
+    pub(super) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    pub(super) fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        // Memory: these tests write thousands of journal entries, and nobody pulls the plug.
+        let memory = tempfile::tempdir_in("/dev/shm");
+        let dir = memory.or_else(|_| tempfile::tempdir()).unwrap();
+        let state = StateDir::open(dir.path()).unwrap();
+        let world = Arc::new(World::default());
+        {
+            let mut cloud = world.cloud.lock().unwrap();
+            cloud.vif_type = "bridge".to_owned();
+            cloud.extensions.insert("tag-ports-during-bulk-creation".to_owned());
+        }
+        let mut settings = Settings { host: "node-1".to_owned(), ..Settings::default() };
+        change(&mut settings);
+        let process = Process::new(&world);
+        let service = Service::open(settings.clone(), &state, process.clone(), process.clone()).unwrap();
+        let (networks, held_pools, held_addresses) = Default::default();
+        Self { world, process, service, settings, state, _dir: dir, networks, held_pools, held_addresses }
+    }
+
+    /// The plugin is started again; Docker lives on.
+    pub(super) async fn reboot(&mut self) {
+        self.process = Process::new(&self.world);
+        let (neutron, links) = (self.process.clone(), self.process.clone());
+        self.service = Service::open(self.settings.clone(), &self.state, neutron, links).unwrap();
+        self.service.recover().await.unwrap();
+    }
+
+    pub(super) async fn sweep(&self) {
+        self.service.inner.sweep().await.unwrap();
+    }
+
+    async fn unless_dead<T>(&self, work: impl Future<Output = crate::Result<T>>) -> Outcome<T> {
+        tokio::select! {
+            done = work => done.map_err(Failure::Refused),
+            () = self.process.death() => Err(Failure::Died),
+        }
+    }
+
+    /// What Docker does when a network or container start fails.
+    pub(super) async fn roll_back(&mut self) {
+        for (pool, address) in std::mem::take(&mut self.held_addresses) {
+            let _ = self.unless_dead(self.service.release_address(&pool, address.addr())).await;
+        }
+        for (pool, gateway) in std::mem::take(&mut self.held_pools) {
+            if let Some(gateway) = gateway {
+                let _ = self.unless_dead(self.service.release_address(&pool, gateway)).await;
+            }
+            let _ = self.unless_dead(self.service.release_pool(&pool)).await;
+        }
+    }
+
+    pub(super) async fn network_create(&mut self, net: &Net) -> Outcome<String> {
+        let id = docker_id();
+        self.network_create_as(&id, net).await.map(|()| id)
+    }
+
+    pub(super) async fn network_create_as(&mut self, id: &str, net: &Net) -> Outcome {
+        let made = self.try_network_create(id, net).await;
+        match &made {
+            Ok(()) => self.held_pools.clear(),
+            Err(Failure::Refused(_)) => self.roll_back().await,
+            Err(Failure::Died) => {}
+        }
+        made
+    }
+
+    async fn try_network_create(&mut self, id: &str, net: &Net) -> Outcome {
+        let mut pools = Vec::new();
+        let mut request = NetworkRequest {
+            id: id.to_owned(),
+            options: pairs(&net.options),
+            internal: net.internal,
+            ..NetworkRequest::default()
+        };
+        let families: &[bool] = if net.v6 { &[false, true] } else { &[false] };
+        for v6 in families {
+            let wanted = PoolRequest {
+                space: "kuryr".to_owned(),
+                pool: if *v6 { net.subnet6 } else { net.subnet },
+                sub_pool: net.ip_range.filter(|_| !v6),
+                options: pairs(&net.ipam),
+                v6: *v6,
+            };
+            let pool = self.unless_dead(self.service.request_pool(wanted)).await?;
+            self.held_pools.push((pool.id.clone(), None));
+            let asked = net.gateway.filter(|_| !v6);
+            let mut gateway = pool.gateway;
+            if asked.is_some() || gateway.is_none() {
+                gateway = Some(self.address(&pool.id, asked, AddressKind::Gateway).await?);
+            }
+            self.held_pools.last_mut().unwrap().1 = gateway.map(|g| g.addr());
+            let mut aux = Vec::new();
+            for address in net.aux.iter().filter(|_| !v6) {
+                let got = self.address(&pool.id, Some(*address), AddressKind::Container).await?;
+                self.held_addresses.push((pool.id.clone(), got));
+                aux.push(got);
+            }
+            pools.push((pool.id, pool.pool, gateway.map(|g| g.addr())));
+            let data = IpamData { pool: pool.pool, gateway, aux };
+            if *v6 { request.ipv6.push(data) } else { request.ipv4.push(data) }
+        }
+        self.unless_dead(self.service.create_network(request)).await?;
+        self.held_addresses.clear();
+        self.networks.insert(id.to_owned(), pools);
+        Ok(())
+    }
+
+    pub(super) async fn address(
+        &self,
+        pool: &str,
+        address: Option<IpAddr>,
+        kind: AddressKind,
+    ) -> Outcome<IpNet> {
+        let request =
+            AddressRequest { pool_id: pool.to_owned(), address, kind, mac: None, container_name: None };
+        self.unless_dead(self.service.request_address(request)).await
+    }
+
+    pub(super) async fn network_rm(&mut self, id: &str) -> Outcome {
+        for (pool, _, gateway) in self.networks.get(id).cloned().unwrap_or_default() {
+            if let Some(gateway) = gateway {
+                self.unless_dead(self.service.release_address(&pool, gateway)).await?;
+            }
+            self.unless_dead(self.service.release_pool(&pool)).await?;
+        }
+        self.unless_dead(self.service.delete_network(id)).await?;
+        self.networks.remove(id);
+        Ok(())
+    }
+
+    pub(super) async fn run(&mut self, network: &str, run: &Run) -> Outcome<Container> {
+        let started = self.try_run(network, run).await;
+        match &started {
+            Ok(_) => self.held_addresses.clear(),
+            Err(Failure::Refused(_)) => self.roll_back().await,
+            Err(Failure::Died) => {}
+        }
+        started
+    }
+
+    async fn try_run(&mut self, network: &str, run: &Run) -> Outcome<Container> {
+        let mut request = EndpointRequest {
+            network_id: network.to_owned(),
+            endpoint_id: docker_id(),
+            mac: run.mac,
+            exposed: run.exposed.clone(),
+            ..EndpointRequest::default()
+        };
+        for (pool, range, _) in self.networks[network].clone() {
+            let v6 = matches!(range, IpNet::V6(_));
+            let wanted = if v6 { run.ip6 } else { run.ip };
+            let got = self.address(&pool, wanted, AddressKind::Container).await?;
+            self.held_addresses.push((pool, got));
+            *(if v6 { &mut request.ipv6 } else { &mut request.ipv4 }) = Some(got);
+        }
+        let endpoint = request.endpoint_id.clone();
+        let created = self.unless_dead(self.service.create_endpoint(request)).await?;
+        let joined = match self.unless_dead(self.service.join(network, &endpoint)).await {
+            Ok(joined) => joined,
+            Err(failure) => {
+                let _ = self.unless_dead(self.service.delete_endpoint(network, &endpoint)).await;
+                return Err(failure);
+            }
+        };
+        Ok(Container {
+            network: network.to_owned(),
+            endpoint,
+            addresses: self.held_addresses.clone(),
+            created,
+            joined: Some(joined),
+        })
+    }
+
+    /// Docker logs errors of a stop and goes on; the first one is returned to the test.
+    pub(super) async fn stop(&self, container: &Container) -> Outcome {
+        let (network, endpoint) = (&container.network, &container.endpoint);
+        let mut first = self.unless_dead(self.service.leave(network, endpoint)).await;
+        let deleted = self.unless_dead(self.service.delete_endpoint(network, endpoint)).await;
+        first = first.and(deleted);
+        for (pool, address) in &container.addresses {
+            let released = self.unless_dead(self.service.release_address(pool, address.addr())).await;
+            first = first.and(released);
+        }
+        first
+    }
+
+    pub(super) fn journal(&self) -> std::path::PathBuf {
+        self.state.path().to_path_buf()
+    }
+
+    /// Nothing of ours in the journal.
+    pub(super) fn assert_forgotten(&self, when: &str) {
+        let s = &self.service.inner;
+        assert!(s.networks.all(|_| true).is_empty(), "{when}: {:?}", s.networks.all(|_| true));
+        assert!(s.pools.all(|_| true).is_empty(), "{when}: {:?}", s.pools.all(|_| true));
+        assert!(s.ports.all(|_| true).is_empty(), "{when}: {:?}", s.ports.all(|_| true));
+        assert!(s.endpoints.all(|_| true).is_empty(), "{when}: {:?}", s.endpoints.all(|_| true));
+        assert!(s.groups.all(|_| true).is_empty(), "{when}: {:?}", s.groups.all(|_| true));
+    }
+
+    // What an operator does with the cloud beforehand.
+
+    pub(super) async fn operator_network(&self, name: &str, subnets: &[&str]) -> String {
+        let new = NewNetwork { name: name.to_owned(), admin_state_up: true, ..NewNetwork::default() };
+        let id = self.process.create_network(&new).await.unwrap().id;
+        self.world.cloud.lock().unwrap().networks.get_mut(&id).unwrap().tags = vec!["theirs".to_owned()];
+        for cidr in subnets {
+            let cidr: IpNet = cidr.parse().unwrap();
+            let new = NewSubnet {
+                name: format!("{name}-{cidr}"),
+                description: None,
+                network_id: id.clone(),
+                ip_version: if matches!(cidr, IpNet::V6(_)) { 6 } else { 4 },
+                cidr: Some(cidr),
+                subnetpool_id: None,
+                prefixlen: None,
+                gateway_ip: None,
+                enable_dhcp: true,
+                allocation_pools: None,
+            };
+            self.process.create_subnet(&new).await.unwrap();
+        }
+        self.world.calls();
+        id
+    }
+
+    pub(super) async fn operator_port(&self, network: &str, address: &str) -> Port {
+        let address = ip(address);
+        let fits = |s: &&openstack::network::Subnet| s.network_id == network && s.cidr.contains(&address);
+        let subnet = self.world.cloud.lock().unwrap().subnets.values().find(fits).unwrap().id.clone();
+        let new = NewPort {
+            network_id: network.to_owned(),
+            name: "theirs".to_owned(),
+            fixed_ips: vec![WantedIp { subnet_id: subnet, ip_address: Some(address) }],
+            ..NewPort::default()
+        };
+        let port = self.process.create_port(&new).await.unwrap();
+        self.world.calls();
+        port
+    }
+
+    pub(super) async fn operator_pool(&self, name: &str, prefix: &str, length: u8) {
+        let new = NewSubnetPool {
+            name: name.to_owned(),
+            description: None,
+            prefixes: vec![prefix.parse().unwrap()],
+            default_prefixlen: length,
+            shared: None,
+        };
+        self.process.create_subnetpool(&new).await.unwrap();
+        self.world.calls();
+    }
+
+    pub(super) fn change_port(&self, id: &str, change: impl FnOnce(&mut Port)) {
+        change(self.world.cloud.lock().unwrap().ports.get_mut(id).unwrap());
+    }
+
+    pub(super) fn port_at(&self, address: IpNet) -> Option<Port> {
+        let cloud = self.world.cloud.lock().unwrap();
+        let port = cloud.ports.values().find(|p| p.fixed_ips.iter().any(|f| f.ip_address == address.addr()));
+        port.cloned()
+    }
+}
+
+pub(super) fn quickly() -> Duration {
+    Duration::from_millis(300)
+}

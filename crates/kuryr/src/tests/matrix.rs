@@ -1,0 +1,273 @@
+//! Every operation with a fault at every outside call: nothing leaks, what was there stays as it was, and the
+//! user's repetition succeeds.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use super::docker::{Container, Docker, Failure, Net, Outcome, Run, ip, v4};
+use crate::ExposedPort;
+use crate::doubles::Fault;
+
+/// What the steps of one scenario pass on.
+#[derive(Debug, Default, Clone)]
+struct Scene {
+    net: Net,
+    network: String,
+    container: Option<Container>,
+}
+
+type Step = for<'a> fn(&'a mut Docker, &'a mut Scene) -> Pin<Box<dyn Future<Output = Outcome> + 'a>>;
+
+struct Scenario {
+    name: &'static str,
+    /// Before the operator's eyes: what exists in the cloud without us.
+    cloud: Step,
+    before: Step,
+    operation: Step,
+    /// Undoing the operation must lead back to where it began.
+    creates: bool,
+    run: fn() -> Run,
+}
+
+fn nothing<'a>(_: &'a mut Docker, _: &'a mut Scene) -> Pin<Box<dyn Future<Output = Outcome> + 'a>> {
+    Box::pin(async { Ok(()) })
+}
+
+fn own<'a>(_: &'a mut Docker, scene: &'a mut Scene) -> Pin<Box<dyn Future<Output = Outcome> + 'a>> {
+    scene.net = v4("10.9.0.0/24");
+    Box::pin(async { Ok(()) })
+}
+
+fn dual<'a>(_: &'a mut Docker, scene: &'a mut Scene) -> Pin<Box<dyn Future<Output = Outcome> + 'a>> {
+    scene.net = Net { v6: true, subnet6: Some("fd09::/64".parse().unwrap()), ..v4("10.9.0.0/24") };
+    Box::pin(async { Ok(()) })
+}
+
+fn automatic<'a>(docker: &'a mut Docker, _: &'a mut Scene) -> Pin<Box<dyn Future<Output = Outcome> + 'a>> {
+    Box::pin(async {
+        docker.operator_pool("kuryr", "10.20.0.0/16", 24).await;
+        Ok(())
+    })
+}
+
+fn automatic_dual<'a>(
+    docker: &'a mut Docker,
+    s: &'a mut Scene,
+) -> Pin<Box<dyn Future<Output = Outcome> + 'a>> {
+    Box::pin(async {
+        docker.operator_pool("kuryr", "10.20.0.0/16", 24).await;
+        docker.operator_pool("kuryr6", "fd20::/48", 64).await;
+        s.net = Net { v6: true, ..Net::default() };
+        Ok(())
+    })
+}
+
+fn adopted<'a>(docker: &'a mut Docker, s: &'a mut Scene) -> Pin<Box<dyn Future<Output = Outcome> + 'a>> {
+    Box::pin(async {
+        let id = docker.operator_network("theirs", &["10.9.0.0/24"]).await;
+        docker.operator_port(&id, "10.9.0.55").await;
+        s.net = Net { options: vec![("neutron.net.uuid", id)], ..v4("10.9.0.0/24") };
+        Ok(())
+    })
+}
+
+fn adopted_without_subnet<'a>(
+    docker: &'a mut Docker,
+    s: &'a mut Scene,
+) -> Pin<Box<dyn Future<Output = Outcome> + 'a>> {
+    Box::pin(async {
+        let id = docker.operator_network("theirs", &["10.10.0.0/24"]).await;
+        s.net = Net { options: vec![("neutron.net.uuid", id)], ..v4("10.9.0.0/24") };
+        Ok(())
+    })
+}
+
+fn create<'a>(docker: &'a mut Docker, s: &'a mut Scene) -> Pin<Box<dyn Future<Output = Outcome> + 'a>> {
+    Box::pin(async {
+        s.network = docker.network_create(&s.net).await?;
+        Ok(())
+    })
+}
+
+fn start(run: fn() -> Run) -> impl for<'a> Fn(&'a mut Docker, &'a mut Scene) -> Starting<'a> {
+    move |docker, s| {
+        Box::pin(async move {
+            s.container = Some(docker.run(&s.network, &run()).await?);
+            Ok(())
+        })
+    }
+}
+
+type Starting<'a> = Pin<Box<dyn Future<Output = Outcome> + 'a>>;
+
+fn stop<'a>(docker: &'a mut Docker, s: &'a mut Scene) -> Starting<'a> {
+    Box::pin(async {
+        if let Some(container) = &s.container {
+            docker.stop(container).await?;
+        }
+        s.container = None;
+        Ok(())
+    })
+}
+
+fn remove<'a>(docker: &'a mut Docker, s: &'a mut Scene) -> Starting<'a> {
+    Box::pin(async {
+        if !s.network.is_empty() {
+            docker.network_rm(&s.network).await?;
+        }
+        s.network.clear();
+        Ok(())
+    })
+}
+
+/// Marks a step that starts the scenario's container.
+fn run_step<'a>(_: &'a mut Docker, _: &'a mut Scene) -> Starting<'a> {
+    unreachable!("replaced by the scenario's run")
+}
+
+fn create_and_run<'a>(_: &'a mut Docker, _: &'a mut Scene) -> Starting<'a> {
+    unreachable!("replaced by the scenario's run")
+}
+
+async fn step(what: Step, run: fn() -> Run, docker: &mut Docker, scene: &mut Scene) -> Outcome {
+    if what as usize == create_and_run as Step as usize {
+        create(docker, scene).await?;
+        return start(run)(docker, scene).await;
+    }
+    if what as usize == run_step as Step as usize {
+        return start(run)(docker, scene).await;
+    }
+    what(docker, scene).await
+}
+
+impl Scenario {
+    async fn prepared(&self) -> (Docker, Scene, crate::doubles::Cloud) {
+        let mut docker = Docker::new();
+        let mut scene = Scene::default();
+        step(self.cloud, self.run, &mut docker, &mut scene).await.unwrap();
+        let cloud = docker.world.snapshot();
+        step(self.before, self.run, &mut docker, &mut scene).await.unwrap();
+        docker.world.all_calls();
+        (docker, scene, cloud)
+    }
+
+    async fn check(&self) {
+        let (mut docker, mut scene, _) = self.prepared().await;
+        step(self.operation, self.run, &mut docker, &mut scene).await.unwrap();
+        let calls = docker.world.all_calls();
+        assert!(calls > 0, "{}", self.name);
+        for fault in [Fault::Fail, Fault::Lost, Fault::DieBefore, Fault::DieAfter, Fault::Down] {
+            for at in 1..=calls {
+                self.check_one(fault, at).await;
+            }
+        }
+    }
+
+    async fn check_one(&self, fault: Fault, at: usize) {
+        let when = format!("{}, {fault:?} at call {at}", self.name);
+        let (mut docker, mut scene, cloud) = self.prepared().await;
+        let before = docker.world.snapshot();
+        docker.world.arm(at, fault);
+        let outcome = step(self.operation, self.run, &mut docker, &mut scene).await;
+        docker.world.disarm();
+        match &outcome {
+            // What a removal could not do at once is done in the background.
+            Ok(()) if !self.creates => docker.sweep().await,
+            Ok(()) => {}
+            Err(Failure::Died) => {
+                docker.reboot().await;
+                docker.roll_back().await;
+            }
+            Err(Failure::Refused(error)) => {
+                let text = error.to_string();
+                assert!(!text.is_empty() && !text.contains('\n'), "{when}: {text}");
+                if fault == Fault::Down || !self.creates {
+                    docker.sweep().await;
+                }
+            }
+        }
+        if outcome.is_err() {
+            if self.creates {
+                assert_eq!(docker.world.snapshot(), before, "{when}: {outcome:?}");
+            }
+            let again = step(self.operation, self.run, &mut docker, &mut scene).await;
+            assert!(again.is_ok(), "{when}: the repetition: {again:?}");
+        }
+        stop(&mut docker, &mut scene).await.unwrap_or_else(|e| panic!("{when}: {e:?}"));
+        remove(&mut docker, &mut scene).await.unwrap_or_else(|e| panic!("{when}: {e:?}"));
+        assert_eq!(docker.world.snapshot(), cloud, "{when}: {outcome:?}");
+        docker.assert_forgotten(&when);
+    }
+}
+
+fn plain() -> Run {
+    Run::default()
+}
+
+fn exposing() -> Run {
+    let port = |port| ExposedPort { protocol: 17, port };
+    Run { exposed: vec![port(1234), port(1235)], ..Run::default() }
+}
+
+fn existing_port() -> Run {
+    Run { ip: Some(ip("10.9.0.55")), ..Run::default() }
+}
+
+fn existing_port_exposing() -> Run {
+    Run { ip: Some(ip("10.9.0.55")), ..exposing() }
+}
+
+fn own_mac() -> Run {
+    Run { mac: Some("02:42:0a:00:00:09".parse().unwrap()), ..Run::default() }
+}
+
+fn existing_port_own_mac() -> Run {
+    Run { ip: Some(ip("10.9.0.55")), ..own_mac() }
+}
+
+fn dual_exposing() -> Run {
+    exposing()
+}
+
+macro_rules! matrix {
+    ($($name:ident: $cloud:ident, $before:ident, $operation:ident, $creates:literal, $run:ident;)*) => { $(
+        #[tokio::test]
+        async fn $name() {
+            Scenario {
+                name: stringify!($name),
+                cloud: $cloud,
+                before: $before,
+                operation: $operation,
+                creates: $creates,
+                run: $run,
+            }
+            .check()
+            .await;
+        }
+    )* };
+}
+
+matrix! {
+    creating_an_own_network: own, nothing, create, true, plain;
+    creating_a_dual_stack_network: dual, nothing, create, true, plain;
+    creating_an_automatic_network: automatic, nothing, create, true, plain;
+    creating_an_automatic_dual_stack_network: automatic_dual, nothing, create, true, plain;
+    adopting_a_network: adopted, nothing, create, true, plain;
+    adopting_a_network_without_the_subnet: adopted_without_subnet, nothing, create, true, plain;
+    running: own, create, run_step, true, plain;
+    running_with_exposed_ports: own, create, run_step, true, exposing;
+    running_on_an_existing_port: adopted, create, run_step, true, existing_port;
+    running_on_an_existing_port_with_exposed_ports: adopted, create, run_step, true, existing_port_exposing;
+    running_with_a_mac_of_its_own: own, create, run_step, true, own_mac;
+    running_on_an_existing_port_with_another_mac: adopted, create, run_step, true, existing_port_own_mac;
+    running_dual_stack: dual, create, run_step, true, dual_exposing;
+    stopping: own, create_and_run, stop, false, exposing;
+    stopping_on_an_existing_port: adopted, create_and_run, stop, false, existing_port_exposing;
+    stopping_on_an_existing_port_with_another_mac: adopted, create_and_run, stop, false, existing_port_own_mac;
+    stopping_dual_stack: dual, create_and_run, stop, false, plain;
+    removing_an_own_network: own, create, remove, false, plain;
+    removing_a_dual_stack_network: dual, create, remove, false, plain;
+    removing_an_automatic_network: automatic, create, remove, false, plain;
+    removing_an_adopted_network: adopted, create, remove, false, plain;
+    removing_an_adopted_network_with_our_subnet: adopted_without_subnet, create, remove, false, plain;
+}

@@ -1,0 +1,144 @@
+//! What is left over is put right, and only that.
+
+use std::time::Duration;
+
+use super::docker::{Docker, Net, Run, docker_id, ip, v4};
+use crate::doubles::Fault;
+use crate::{AddressKind, Error, PoolRequest};
+
+#[tokio::test]
+async fn with_nothing_to_do_recovery_asks_nobody() {
+    let mut docker = Docker::new();
+    let network = docker.network_create(&v4("10.9.0.0/24")).await.unwrap();
+    let container = docker.run(&network, &Run::default()).await.unwrap();
+    let before = docker.world.snapshot();
+    docker.world.all_calls();
+    docker.reboot().await;
+    assert_eq!(docker.world.all_calls(), 0);
+    assert_eq!(docker.world.snapshot(), before);
+    assert_eq!(
+        docker.service.join(&network, &container.endpoint).await.unwrap(),
+        container.joined.clone().unwrap()
+    );
+    docker.stop(&container).await.unwrap();
+    docker.network_rm(&network).await.unwrap();
+    docker.assert_forgotten("after a restart");
+}
+
+#[tokio::test]
+async fn a_reservation_docker_forgot_is_released_after_a_while() {
+    let mut docker = Docker::new();
+    let network = docker.network_create(&v4("10.9.0.0/24")).await.unwrap();
+    let before = docker.world.snapshot();
+    let pool = docker.networks[&network][0].0.clone();
+    docker.address(&pool, None, AddressKind::Container).await.unwrap();
+    docker.sweep().await;
+    let s = &docker.service.inner;
+    let mut row = s.ports.all(|_| true).remove(0);
+    row.created -= 3 * 60 * 1000;
+    s.ports.put(&row.id, &row).unwrap();
+    docker.sweep().await;
+    assert_eq!(docker.world.snapshot(), before);
+}
+
+#[tokio::test]
+async fn a_pool_without_network_is_dropped_after_a_while() {
+    let docker = Docker::new();
+    docker.operator_pool("kuryr", "10.20.0.0/16", 24).await;
+    let before = docker.world.snapshot();
+    let wanted = PoolRequest { space: "s".to_owned(), ..PoolRequest::default() };
+    docker.service.request_pool(wanted).await.unwrap();
+    docker.sweep().await;
+    assert_ne!(docker.world.snapshot(), before);
+    let s = &docker.service.inner;
+    let mut row = s.pools.all(|_| true).remove(0);
+    row.created -= 11 * 60 * 1000;
+    s.pools.put(&row.id, &row).unwrap();
+    docker.sweep().await;
+    assert_eq!(docker.world.snapshot(), before);
+    docker.assert_forgotten("after the pool grew old");
+}
+
+#[tokio::test]
+async fn a_network_docker_gave_up_on_is_removed_after_a_while() {
+    let mut docker = Docker::new();
+    let before = docker.world.snapshot();
+    let network = docker.network_create(&v4("10.9.0.0/24")).await.unwrap();
+    // Docker saw the creation fail (its answer was lost): it releases the pool and says no more.
+    let pool = docker.networks[&network][0].0.clone();
+    docker.service.release_pool(&pool).await.unwrap();
+    docker.sweep().await;
+    assert_ne!(docker.world.snapshot(), before);
+    let s = &docker.service.inner;
+    let mut row = s.pools.all(|_| true).remove(0);
+    row.released = row.released.map(|at| at - 61_000);
+    s.pools.put(&row.id, &row).unwrap();
+    docker.sweep().await;
+    assert_eq!(docker.world.snapshot(), before);
+    docker.assert_forgotten("after Docker gave up");
+}
+
+#[tokio::test]
+async fn a_removal_the_cloud_did_not_hear_is_finished_by_the_sweeper() {
+    let mut docker = Docker::new();
+    let before = docker.world.snapshot();
+    let network = docker.network_create(&v4("10.9.0.0/24")).await.unwrap();
+    let container = docker.run(&network, &Run::default()).await.unwrap();
+    docker.world.arm(1, Fault::Down);
+    assert!(docker.stop(&container).await.is_err());
+    assert!(docker.network_rm(&network).await.is_err());
+    assert!(docker.service.status().doomed > 0);
+    docker.sweep().await;
+    docker.world.disarm();
+    docker.sweep().await;
+    assert_eq!(docker.world.snapshot(), before);
+    docker.assert_forgotten("after the cloud came back");
+}
+
+#[tokio::test]
+async fn an_address_asked_again_while_its_release_is_pending_is_given() {
+    let mut docker = Docker::new();
+    let network = docker.network_create(&v4("10.9.0.0/24")).await.unwrap();
+    let run = Run { ip: Some(ip("10.9.0.7")), ..Run::default() };
+    let container = docker.run(&network, &run).await.unwrap();
+    docker.world.arm(1, Fault::Down);
+    assert!(docker.stop(&container).await.is_err());
+    docker.world.disarm();
+    docker.run(&network, &run).await.unwrap();
+    docker.sweep().await;
+    assert!(docker.port_at("10.9.0.7/24".parse().unwrap()).is_some());
+}
+
+#[tokio::test]
+async fn a_caller_is_answered_in_time_though_the_cloud_is_not() {
+    let mut docker = Docker::with(|s| s.deadline = Duration::from_millis(50));
+    docker.world.arm(1, Fault::DieBefore);
+    let wanted = docker.service.create_network(crate::NetworkRequest {
+        id: docker_id(),
+        ipv4: vec![crate::IpamData { pool: "10.9.0.0/24".parse().unwrap(), gateway: None, aux: Vec::new() }],
+        ..crate::NetworkRequest::default()
+    });
+    assert!(matches!(wanted.await, Err(Error::Deadline { .. })));
+    docker.reboot().await;
+    docker.assert_forgotten("after the restart");
+}
+
+#[tokio::test]
+async fn without_a_journal_nothing_is_begun() {
+    let mut docker = Docker::new();
+    let network = docker.network_create(&v4("10.9.0.0/24")).await.unwrap();
+    let before = docker.world.snapshot();
+    docker.world.all_calls();
+    for broken in ["ports", "networks"] {
+        // A file in the directory's place makes every write fail, whoever runs the test.
+        let dir = docker.journal().join(broken);
+        std::fs::remove_dir_all(&dir).unwrap();
+        std::fs::write(&dir, b"").unwrap();
+    }
+    let text = docker.run(&network, &Run::default()).await.unwrap_err().text();
+    assert!(text.contains("disk is not full"), "{text}");
+    let net = Net { ..v4("10.10.0.0/24") };
+    assert!(docker.network_create(&net).await.unwrap_err().text().contains("disk is not full"));
+    assert_eq!(docker.world.all_calls(), 0);
+    assert_eq!(docker.world.snapshot(), before);
+}

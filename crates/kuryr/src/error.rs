@@ -104,7 +104,7 @@ pub enum Error {
         /// On which resource.
         resource: String,
         /// Neutron's answer.
-        source: openstack::Error,
+        source: Box<openstack::Error>,
     },
     /// A link could not be changed.
     #[error("cannot {action} link {link}: {source}; check this host's links with `ip link`")]
@@ -141,6 +141,20 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// A creation was sent and never answered: it may still take effect, even after nothing of it was found.
+    pub(crate) fn may_come_late(&self) -> bool {
+        match self {
+            Self::Cloud { action, source, .. } if action.starts_with("create ") => match source.as_ref() {
+                openstack::Error::Timeout { .. } => true,
+                openstack::Error::Unreachable { sent, .. } => *sent,
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+}
+
 /// Names action and resource of a failed Neutron call.
 pub(crate) trait CloudContext<T> {
     fn doing(self, action: &'static str, resource: impl Into<String>) -> Result<T, Error>;
@@ -148,7 +162,7 @@ pub(crate) trait CloudContext<T> {
 
 impl<T> CloudContext<T> for openstack::Result<T> {
     fn doing(self, action: &'static str, resource: impl Into<String>) -> Result<T, Error> {
-        self.map_err(|source| Error::Cloud { action, resource: resource.into(), source })
+        self.map_err(|source| Error::Cloud { action, resource: resource.into(), source: Box::new(source) })
     }
 }
 

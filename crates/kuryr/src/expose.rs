@@ -7,7 +7,7 @@ use openstack::network::{NewSecurityGroup, NewSecurityGroupRule, SecurityGroup};
 use crate::api::ExposedPort;
 use crate::error::CloudContext;
 use crate::service::{Inner, settle};
-use crate::state::{GroupRow, Phase};
+use crate::state::{GroupRow, Phase, is_late, late_until};
 use crate::{Error, Result};
 
 /// The rules of a set of ports.
@@ -88,6 +88,7 @@ impl Inner {
             name: format!("kuryr-expose-{key}"),
             id: key,
             phase: Phase::Creating,
+            late_until: None,
             mark: uuid::Uuid::new_v4().simple().to_string(),
             neutron_id: None,
         };
@@ -96,6 +97,7 @@ impl Inner {
             Ok(id) => Ok(id),
             Err(error) => {
                 row.phase = Phase::Deleting;
+                row.late_until = late_until(&error);
                 self.groups.put(&row.id, &row)?;
                 if let Err(error) = self.dismantle_group(&row).await {
                     tracing::warn!(group = row.name, %error, "cannot undo the group now, trying again later");
@@ -175,6 +177,14 @@ impl Inner {
         };
         for id in groups {
             self.neutron.delete_security_group(&id).await.doing("delete security group", id)?;
+        }
+        if row.neutron_id.is_none() && is_late(row.late_until) {
+            // Under a name of its own, so that the next user of the same ports does not overwrite it.
+            if row.id != row.mark {
+                self.groups.put(&row.mark, &GroupRow { id: row.mark.clone(), ..row.clone() })?;
+                self.groups.remove(&row.id)?;
+            }
+            return Ok(());
         }
         Ok(self.groups.remove(&row.id)?)
     }

@@ -127,6 +127,7 @@ impl Inner {
         let mut network = NetworkRow {
             id: format!("{PENDING}{}", row.id),
             phase: Phase::Creating,
+            late_until: None,
             name: format!("kuryr-net-{short}"),
             mark,
             neutron_id: None,
@@ -151,7 +152,7 @@ impl Inner {
         self.networks.put(&network.id, &network)?;
         let built = self.allocate_on(&mut network, source.default_prefixlen, row).await;
         if let Err(error) = built {
-            self.abandon_network(network).await;
+            self.abandon_network(network, &error).await;
             return Err(error);
         }
         Ok(())

@@ -9,7 +9,7 @@ use openstack::network::{NewPort, Port, PortUpdate, Taggable, WantedIp};
 use crate::error::CloudContext;
 use crate::networks::taken;
 use crate::service::{Inner, settle};
-use crate::state::{NetworkRow, Originals, Phase, PoolRow, PortRow, SubnetRow, now};
+use crate::state::{NetworkRow, Originals, Phase, PoolRow, PortRow, SubnetRow, late_until, now};
 use crate::{Error, Result, binding, names};
 
 impl Inner {
@@ -32,6 +32,7 @@ impl Inner {
         let mut row = PortRow {
             id: uuid::Uuid::new_v4().to_string(),
             phase: Phase::Creating,
+            late_until: None,
             pool: pool.map(|p| p.id.clone()),
             network: network.id.clone(),
             subnet_id: subnet_id.clone(),
@@ -58,8 +59,8 @@ impl Inner {
             self.ports.put(&row.id, &row)?;
             row.address.ok_or_else(absent)
         });
-        if outcome.is_err() {
-            self.abandon_port(row).await;
+        if let Err(error) = &outcome {
+            self.abandon_port(row, error).await;
         }
         outcome
     }
@@ -219,8 +220,13 @@ impl Inner {
     }
 
     /// Undoes a reservation that failed; what cannot be undone now is tried again later.
-    async fn abandon_port(&self, mut row: PortRow) {
+    async fn abandon_port(&self, mut row: PortRow, cause: &Error) {
         row.phase = Phase::Deleting;
+        if row.port.is_none() {
+            // What may still come is nobody's address.
+            row.late_until = late_until(cause);
+            row.address = None;
+        }
         if let Err(error) = self.ports.put(&row.id, &row) {
             tracing::error!(port = row.id, %error, "cannot note that the port is to be removed");
         }

@@ -6,7 +6,7 @@ use crate::Result;
 use crate::error::CloudContext;
 use crate::names;
 use crate::service::Inner;
-use crate::state::{Originals, Phase, PortRow};
+use crate::state::{Originals, Phase, PortRow, is_late};
 
 impl Inner {
     /// Removes what the record says and then the record.
@@ -27,6 +27,9 @@ impl Inner {
                     self.neutron.delete_port(&port.id).await.doing("delete port", port.id)?;
                 }
             }
+        }
+        if is_late(row.late_until) {
+            return Ok(());
         }
         self.ports.remove(&row.id)?;
         for group in row.groups {

@@ -9,6 +9,8 @@ use openstack::MacAddr;
 use openstack::network::{FixedIp, HostRoute, Port, Subnet};
 use serde::{Deserialize, Serialize};
 
+use crate::Error;
+
 /// How far an object is. A record that is not `Ready` after a restart is undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -66,6 +68,9 @@ pub(crate) struct PoolRow {
 pub(crate) struct NetworkRow {
     pub(crate) id: String,
     pub(crate) phase: Phase,
+    /// A request of its making was not answered: look again until then; milliseconds since 1970.
+    #[serde(default)]
+    pub(crate) late_until: Option<u64>,
     /// Stands in the description of everything made for it, to find it again.
     pub(crate) mark: String,
     pub(crate) name: String,
@@ -114,6 +119,9 @@ pub(crate) struct PortRow {
     /// Our UUID; also the port's first `device_id`.
     pub(crate) id: String,
     pub(crate) phase: Phase,
+    /// A request of its making was not answered: look again until then; milliseconds since 1970.
+    #[serde(default)]
+    pub(crate) late_until: Option<u64>,
     /// Docker pool; `None` for an address of a foreign IPAM driver.
     pub(crate) pool: Option<String>,
     /// Docker network.
@@ -200,9 +208,25 @@ pub(crate) struct Plug {
 pub(crate) struct GroupRow {
     pub(crate) id: String,
     pub(crate) phase: Phase,
+    /// A request of its making was not answered: look again until then; milliseconds since 1970.
+    #[serde(default)]
+    pub(crate) late_until: Option<u64>,
     pub(crate) mark: String,
     pub(crate) name: String,
     pub(crate) neutron_id: Option<String>,
+}
+
+/// How long a request without an answer may still take effect, in milliseconds.
+const LATE: u64 = 5 * 60 * 1000;
+
+/// Until when to look again for what a failed request may still make.
+pub(crate) fn late_until(error: &Error) -> Option<u64> {
+    error.may_come_late().then(|| now() + LATE)
+}
+
+/// Whether it is too early to forget the record.
+pub(crate) fn is_late(until: Option<u64>) -> bool {
+    until.is_some_and(|until| until > now())
 }
 
 /// Milliseconds since 1970.

@@ -21,6 +21,8 @@ pub(crate) enum Fault {
     DieAfter,
     /// From here on nothing can be reached.
     Down,
+    /// The answer is lost, and the effect comes when the test lets it.
+    Late,
     /// Somebody else takes the operator's ports just before.
     Meddle,
 }
@@ -110,6 +112,9 @@ impl Process {
         match now {
             None => run(),
             Some(Fault::Fail) => fault(500, "", "made to fail"),
+            Some(Fault::Late) => {
+                Err(Error::Timeout { service: "network", operation: name.to_owned(), seconds: 1 })
+            }
             Some(Fault::Meddle) => {
                 for port in self.world.cloud.lock().unwrap().ports.values_mut().filter(|p| p.name == "theirs")
                 {

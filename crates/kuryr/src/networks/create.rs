@@ -59,6 +59,7 @@ impl Inner {
         let mut row = NetworkRow {
             id: request.id.clone(),
             phase: Phase::Creating,
+            late_until: None,
             mark: uuid::Uuid::new_v4().simple().to_string(),
             name: names::network_name(&request.id),
             neutron_id: None,
@@ -78,7 +79,7 @@ impl Inner {
             failed => failed,
         };
         if let Err(error) = made {
-            self.abandon_network(row).await;
+            self.abandon_network(row, &error).await;
             return Err(error);
         }
         Ok(())

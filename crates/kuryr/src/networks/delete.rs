@@ -2,11 +2,12 @@
 
 use openstack::network::Taggable;
 
-use crate::Result;
 use crate::error::CloudContext;
 use crate::names;
+use crate::pools::PENDING;
 use crate::service::Inner;
-use crate::state::{NetworkRow, Phase};
+use crate::state::{NetworkRow, Phase, is_late, late_until};
+use crate::{Error, Result};
 
 impl Inner {
     pub(crate) async fn delete_network(&self, id: &str) -> Result<()> {
@@ -35,12 +36,13 @@ impl Inner {
     }
 
     /// Undoes a failed creation; what cannot be undone now stays in the journal and is tried again.
-    pub(crate) async fn abandon_network(&self, mut row: NetworkRow) {
+    pub(crate) async fn abandon_network(&self, mut row: NetworkRow, cause: &Error) {
         let known = self.networks.get(&row.id).is_some();
         if !known && row.neutron_id.is_none() {
             return;
         }
         row.phase = Phase::Deleting;
+        row.late_until = late_until(cause);
         if let Err(error) = self.networks.put(&row.id, &row) {
             tracing::error!(network = row.id, %error, "cannot note that the network is to be removed");
         }
@@ -64,6 +66,16 @@ impl Inner {
                 pool.network = None;
                 self.pools.put(&pool.id, &pool)?;
             }
+        }
+        if is_late(row.late_until) {
+            // Under a name of its own, so that the user's repetition does not overwrite it.
+            let key = format!("{PENDING}{}", row.mark);
+            if key != row.id {
+                let late = NetworkRow { id: key.clone(), phase: Phase::Deleting, ..row.clone() };
+                self.networks.put(&key, &late)?;
+                self.networks.remove(&row.id)?;
+            }
+            return Ok(());
         }
         Ok(self.networks.remove(&row.id)?)
     }

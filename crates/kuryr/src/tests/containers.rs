@@ -359,7 +359,7 @@ async fn an_inactive_port_is_fatal_where_the_operator_says_so() {
 
 #[tokio::test]
 async fn creating_an_endpoint_again_changes_nothing_and_join_asks_nobody() {
-    let (mut docker, network) = own().await;
+    let (docker, network) = own().await;
     let pool = docker.networks[&network][0].0.clone();
     let address = docker.address(&pool, Some(ip(ADDRESS)), AddressKind::Container).await.unwrap();
     assert_eq!(docker.address(&pool, Some(ip(ADDRESS)), AddressKind::Container).await.unwrap(), address);

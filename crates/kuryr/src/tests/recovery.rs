@@ -142,3 +142,45 @@ async fn without_a_journal_nothing_is_begun() {
     assert_eq!(docker.world.all_calls(), 0);
     assert_eq!(docker.world.snapshot(), before);
 }
+
+/// After a request that was never answered, what it makes minutes later is found and removed.
+#[tokio::test]
+async fn what_takes_effect_late_is_removed() {
+    use crate::Neutron;
+    use openstack::network::{NewNetwork, NewPort, WantedIp};
+    let mut docker = Docker::new();
+    let network = docker.network_create(&v4("10.9.0.0/24")).await.unwrap();
+    let before = docker.world.snapshot();
+    // Extensions, then the POST.
+    docker.world.arm(2, Fault::Late);
+    docker.run(&network, &Run::default()).await.unwrap_err();
+    docker.world.arm(2, Fault::Late);
+    docker.network_create(&v4("10.8.0.0/24")).await.unwrap_err();
+    docker.world.disarm();
+    let port = docker.service.inner.ports.all(|_| true).remove(0);
+    let late = docker.service.inner.networks.all(|n| n.id != network).remove(0);
+    let wanted = WantedIp { subnet_id: port.subnet_id.clone(), ip_address: None };
+    let new = NewPort {
+        network_id: before.subnets[&port.subnet_id].network_id.clone(),
+        device_id: port.id.clone(),
+        fixed_ips: vec![wanted],
+        ..NewPort::default()
+    };
+    docker.process.create_port(&new).await.unwrap();
+    let description = Some(format!("made by kuryr, mark {}", late.mark));
+    let new = NewNetwork { name: late.name.clone(), description, ..NewNetwork::default() };
+    docker.process.create_network(&new).await.unwrap();
+    docker.sweep().await;
+    assert_eq!(docker.world.snapshot(), before);
+    let s = &docker.service.inner;
+    for (mut port, mut network) in s.ports.all(|_| true).into_iter().zip(s.networks.all(|n| n.id != network))
+    {
+        port.late_until = Some(1);
+        network.late_until = Some(1);
+        s.ports.put(&port.id, &port).unwrap();
+        s.networks.put(&network.id, &network).unwrap();
+    }
+    docker.sweep().await;
+    docker.network_rm(&network).await.unwrap();
+    docker.assert_forgotten("after the late ones are gone");
+}

@@ -66,7 +66,7 @@ pub enum Error {
         /// What was attempted, as a verb.
         action: &'static str,
         /// Cinder's answer.
-        source: openstack::Error,
+        source: Box<openstack::Error>,
     },
     /// Something failed on this host.
     #[error("volume {name}: {source}")]
@@ -136,7 +136,7 @@ impl Error {
     }
 
     pub(crate) fn cloud(name: &str, action: &'static str, source: openstack::Error) -> Self {
-        Self::Cloud { name: name.to_owned(), action, source }
+        Self::Cloud { name: name.to_owned(), action, source: Box::new(source) }
     }
 
     pub(crate) fn host(name: &str, source: host_storage::Error) -> Self {

@@ -9,8 +9,9 @@ use crate::{BlankProof, BlockDevice, Error, Filesystem, Probe, Result, probe};
 
 /// Makes a filesystem with the given UUID on a device proven blank, and verifies that it is there.
 ///
-/// No force flag is ever given: each mkfs keeps its own refusal of a device that carries something. The exclusive
-/// hold of the proof ends when the program starts, because each of them takes the device exclusively itself.
+/// No force flag is ever given, so mkfs.xfs and mkfs.btrfs look once more themselves; mkfs.ext4 does not without a
+/// terminal. The exclusive hold of the proof ends as the program starts, because each of them takes the device
+/// exclusively itself and fails if somebody else was faster.
 ///
 /// # Errors
 /// [`Error::ToolMissing`] names the Debian package; [`Error::Tool`] carries the program's message.

@@ -4,7 +4,17 @@ use std::time::Duration;
 
 use super::options;
 use crate::Error;
-use crate::testing::{ADOPTABLE, Fault, World, settings, volume};
+use crate::testing::{ADOPTABLE, World, settings, volume};
+
+/// Starts an operation and goes away, as a client does whose connection breaks.
+async fn abandon<T>(operation: impl Future<Output = T>) {
+    let mut operation = Box::pin(operation);
+    std::future::poll_fn(|context| {
+        assert!(operation.as_mut().poll(context).is_pending());
+        std::task::Poll::Ready(())
+    })
+    .await;
+}
 
 #[tokio::test]
 async fn docker_cp_on_a_running_container_does_not_unmount_its_volume() {
@@ -136,8 +146,7 @@ async fn another_host_finds_mounts_and_removes_the_volume() {
 async fn the_work_goes_on_when_the_caller_has_gone_and_a_repeat_joins_it() {
     let world = World::new();
     let service = world.service();
-    let first = tokio::time::timeout(Duration::ZERO, service.create("v", options(&[]))).await;
-    assert!(first.is_err());
+    abandon(service.create("v", options(&[]))).await;
     service.create("v", options(&[])).await.unwrap();
     assert_eq!(world.cloud_calls().iter().filter(|c| *c == "create volume").count(), 1);
 }
@@ -159,7 +168,7 @@ async fn a_mount_whose_caller_died_is_rolled_back() {
     let world = World::new();
     let service = world.service();
     service.create("v", options(&[])).await.unwrap();
-    assert!(tokio::time::timeout(Duration::ZERO, service.mount("v", "a")).await.is_err());
+    abandon(service.mount("v", "a")).await;
     for _ in 0..200 {
         tokio::time::sleep(Duration::from_millis(2)).await;
         if world.state().cloud_calls.contains(&"delete attachment".to_owned()) {
@@ -167,5 +176,4 @@ async fn a_mount_whose_caller_died_is_rolled_back() {
         }
     }
     assert!(world.state().attachments.is_empty() && world.state().mounts.is_empty());
-    world.plan(usize::MAX, Fault::Fails);
 }

@@ -1,0 +1,133 @@
+//! Cinder's half of the double.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use openstack::block_storage::{Attachment, NewAttachment, NewVolume, Volume, VolumeAttachment};
+use serde_json::{Map, json};
+
+use super::{ADOPTABLE, World, refused, volume};
+use crate::{BlockStorage, Content};
+
+#[async_trait]
+impl BlockStorage for World {
+    async fn list_volumes(&self, metadata: &[(&str, &str)]) -> openstack::Result<Vec<Volume>> {
+        self.cloud("list volumes", |s| {
+            let carries = |v: &&Volume| {
+                metadata.iter().all(|(k, x)| v.metadata.get(*k).map(String::as_str) == Some(*x))
+            };
+            let found = s.volumes.values().filter(carries).cloned().collect();
+            s.look();
+            Ok(found)
+        })
+        .await
+    }
+    async fn get_volume(&self, id: &str) -> openstack::Result<Volume> {
+        self.cloud("get volume", |s| {
+            let found = s.find(id).cloned();
+            s.look();
+            found
+        })
+        .await
+    }
+    async fn create_volume(&self, new: &NewVolume) -> openstack::Result<Volume> {
+        self.cloud("create volume", |s| {
+            if s.quota {
+                return Err(refused(413, "VolumeLimitExceeded: quota reached"));
+            }
+            s.next += 1;
+            let id = format!("bbbbbbbb-0000-4000-8000-{:012}", s.next);
+            let status = if std::mem::take(&mut s.next_create_errors) { "error" } else { "creating" };
+            let mut made = volume(&id, &new.name, status);
+            (made.size, made.metadata) = (new.size, new.metadata.clone());
+            s.volumes.insert(id.clone(), made.clone());
+            s.content.insert(id, Content::Blank);
+            Ok(made)
+        })
+        .await
+    }
+    async fn delete_volume(&self, id: &str) -> openstack::Result<()> {
+        self.cloud("delete volume", |s| {
+            if id == ADOPTABLE {
+                s.crimes.push("deleted the user's own volume".into());
+            }
+            let Some(volume) = s.volumes.get_mut(id) else { return Ok(()) };
+            if !["available", "error", "deleting"].contains(&volume.status.as_str()) {
+                return Err(refused(400, "Volume status must be available or error"));
+            }
+            volume.status = "deleting".into();
+            Ok(())
+        })
+        .await
+    }
+    async fn merge_metadata(&self, id: &str, metadata: &BTreeMap<String, String>) -> openstack::Result<()> {
+        self.cloud("merge metadata", |s| {
+            s.find(id)?.metadata.extend(metadata.clone());
+            Ok(())
+        })
+        .await
+    }
+    async fn delete_metadata_key(&self, id: &str, key: &str) -> openstack::Result<()> {
+        self.cloud("delete metadata", |s| s.find(id).map(|v| v.metadata.remove(key)).map(drop)).await
+    }
+    async fn create_attachment(&self, new: &NewAttachment) -> openstack::Result<Attachment> {
+        self.cloud("create attachment", |s| {
+            let volume = s.find(&new.volume_uuid)?;
+            if volume.status != "available" && !(volume.multiattach && volume.status == "in-use") {
+                return Err(refused(400, "status must be available to reserve"));
+            }
+            volume.status = "attaching".into();
+            let mut connection_info = Map::new();
+            connection_info.insert("encrypted".into(), json!(volume.encrypted));
+            s.next += 1;
+            let attachment = Attachment {
+                id: format!("attachment-{}", s.next),
+                volume_id: new.volume_uuid.clone(),
+                status: "attaching".into(),
+                instance: None,
+                connection_info,
+            };
+            s.attachments.insert(attachment.id.clone(), attachment.clone());
+            Ok(attachment)
+        })
+        .await
+    }
+    async fn complete_attachment(&self, id: &str) -> openstack::Result<()> {
+        self.cloud("complete attachment", |s| {
+            let attachment = s.attachments.get_mut(id).ok_or_else(|| refused(404, "no such attachment"))?;
+            attachment.status = "attached".into();
+            let shown = VolumeAttachment {
+                attachment_id: id.into(),
+                server_id: None,
+                host_name: Some("elsewhere".into()),
+            };
+            let volume = s.volumes.get_mut(&attachment.volume_id).unwrap();
+            volume.status = "in-use".into();
+            volume.attachments.push(shown);
+            Ok(())
+        })
+        .await
+    }
+    async fn list_attachments(&self, volume: &str) -> openstack::Result<Vec<Attachment>> {
+        self.cloud("list attachments", |s| {
+            Ok(s.attachments.values().filter(|a| a.volume_id == volume).cloned().collect())
+        })
+        .await
+    }
+    async fn delete_attachment(&self, id: &str) -> openstack::Result<()> {
+        self.cloud("delete attachment", |s| {
+            let Some(attachment) = s.attachments.remove(id) else { return Ok(()) };
+            if s.mounts.values().any(|v| *v == attachment.volume_id)
+                || s.users.contains(&attachment.volume_id)
+            {
+                s.crimes.push("detached a volume in use".into());
+            }
+            let left = s.attachments.values().any(|a| a.volume_id == attachment.volume_id);
+            let volume = s.volumes.get_mut(&attachment.volume_id).unwrap();
+            volume.attachments.retain(|a| a.attachment_id != id);
+            volume.status = if left { "in-use" } else { "available" }.into();
+            Ok(())
+        })
+        .await
+    }
+}

@@ -1,0 +1,92 @@
+//! The host's half of the double.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use host_storage::{DeviceNumber, Error as HostError, Filesystem, Usage};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::World;
+use crate::{Content, Device, HostResult, HostStorage};
+
+#[async_trait]
+impl HostStorage for World {
+    async fn boot_id(&self) -> HostResult<String> {
+        Ok(self.state().boot_id.clone())
+    }
+    async fn connector(&self) -> HostResult<Map<String, Value>> {
+        Ok(Map::new())
+    }
+    async fn connect(&self, _: &Map<String, Value>, volume: &str, size: u64) -> HostResult<Device> {
+        self.host("connect", |s| {
+            let path = PathBuf::from(format!("/dev/of/{volume}"));
+            if s.volumes[volume].size << 30 != size {
+                return Err(HostError::WrongDevice {
+                    path,
+                    volume: volume.into(),
+                    reason: "its size".into(),
+                });
+            }
+            Ok(Device { path, number: DeviceNumber { major: 7, minor: 9 }, size, volume: volume.into() })
+        })
+        .await
+    }
+    async fn inspect(&self, device: &Device) -> HostResult<Content> {
+        self.host("inspect", |s| s.check_exported(device).map(|()| s.content[&device.volume].clone())).await
+    }
+    async fn format(&self, device: &Device, filesystem: Filesystem, uuid: Uuid) -> HostResult<()> {
+        self.host("format", |s| {
+            s.check_exported(device)?;
+            let ours =
+                s.volumes[&device.volume].metadata.get("fuxi_fs").map(String::as_str) == Some("pending");
+            let blank = s.content[&device.volume] == Content::Blank;
+            if !ours || !blank || s.precious.contains(&device.volume) {
+                s.crimes.push(format!("formatted a volume: ours {ours}, blank {blank}"));
+            }
+            let content = Content::Filesystem { kind: filesystem.name().into(), uuid: uuid.to_string() };
+            s.content.insert(device.volume.clone(), content);
+            Ok(())
+        })
+        .await
+    }
+    async fn mount(&self, device: &Device, _: Filesystem, _: &str, name: &str) -> HostResult<PathBuf> {
+        self.host("mount", |s| {
+            s.check_exported(device)?;
+            if !matches!(s.content[&device.volume], Content::Filesystem { .. }) {
+                s.crimes.push("mounted what is no filesystem".into());
+            }
+            s.mounts.insert(name.into(), device.volume.clone());
+            s.precious.insert(device.volume.clone());
+            Ok(PathBuf::from("/volumes").join(name))
+        })
+        .await
+    }
+    async fn usage(&self, device: &Device, name: &str) -> HostResult<Usage> {
+        self.host("usage", |s| {
+            let others = s.users.contains(&device.volume).then(|| "process 42".to_owned());
+            Ok(Usage { mounted: s.mounts.contains_key(name), others: others.into_iter().collect() })
+        })
+        .await
+    }
+    async fn unmount(&self, _: &Device, name: &str) -> HostResult<()> {
+        self.host("unmount", |s| {
+            if s.mounts.get(name).is_some_and(|v| s.users.contains(v)) {
+                s.crimes.push("unmounted under a container".into());
+            }
+            s.mounts.remove(name);
+            Ok(())
+        })
+        .await
+    }
+    async fn release(&self, device: &Device) -> HostResult<()> {
+        self.host("release", |s| {
+            let busy = s.mounts.values().any(|v| *v == device.volume) || s.users.contains(&device.volume);
+            if busy { Err(HostError::Busy { path: device.path.clone() }) } else { Ok(()) }
+        })
+        .await
+    }
+    fn mountpoint(&self, name: &str) -> PathBuf {
+        PathBuf::from("/volumes").join(name)
+    }
+}

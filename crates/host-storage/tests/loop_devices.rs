@@ -1,0 +1,304 @@
+//! Real loop devices, real filesystems, real mounts. Each test runs in a mount namespace of its own, so that nothing it
+//! mounts outlives it. They need root and e2fsprogs, xfsprogs, btrfs-progs and util-linux.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use host_storage::{BlockDevice, Error, Filesystem, Probe, local, probe};
+use uuid::Uuid;
+
+const MIB: u64 = 1 << 20;
+const VOLUME: &str = "0f0f0f0f-1111-4222-8333-444444444444";
+
+/// Runs the test again in its own mount namespace; true in there.
+fn in_own_namespace(test: &str) -> bool {
+    const INSIDE: &str = "HOST_STORAGE_TEST_INSIDE";
+    if std::env::var_os(INSIDE).is_some() {
+        return true;
+    }
+    let status = Command::new("unshare")
+        .args(["--mount", "--propagation", "private"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(INSIDE, "1")
+        .status()
+        .unwrap();
+    assert!(status.success(), "{test} failed inside its namespace");
+    false
+}
+
+/// A sparse file on a loop device, both gone when it is dropped.
+struct Loop {
+    device: PathBuf,
+    file: PathBuf,
+    dir: tempfile::TempDir,
+}
+
+impl Loop {
+    fn new(size: u64) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(format!("volume-{VOLUME}"));
+        File::create(&file).unwrap().set_len(size).unwrap();
+        let output = Command::new("losetup").args(["--find", "--show"]).arg(&file).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let device = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim());
+        Self { device, file, dir }
+    }
+
+    fn open(&self) -> BlockDevice {
+        BlockDevice::open(&self.device).unwrap()
+    }
+
+    fn probe(&self) -> Probe {
+        probe(self.open()).unwrap()
+    }
+
+    fn write(&self, at: u64, bytes: &[u8]) {
+        let device = File::options().write(true).open(&self.device).unwrap();
+        device.write_all_at(bytes, at).unwrap();
+        device.sync_all().unwrap();
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) {
+        let mut command = Command::new(program);
+        command.args(arguments).arg(&self.device).stdout(Stdio::null()).stderr(Stdio::null());
+        assert!(command.status().unwrap().success(), "{program}");
+    }
+
+    /// A filesystem of ours on it, with a UUID of its own: mkfs.btrfs refuses one that the host has elsewhere.
+    fn format(&self, filesystem: Filesystem) -> Uuid {
+        let Probe::Blank(proof) = self.probe() else { panic!("not blank") };
+        let uuid = Uuid::new_v4();
+        host_storage::make_filesystem(proof, filesystem, uuid).unwrap();
+        uuid
+    }
+
+    fn base(&self) -> PathBuf {
+        host_storage::share(&self.dir.path().join("volumes")).unwrap()
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.dir.path().join("volumes/v")).stderr(Stdio::null()).status();
+        let base = self.dir.path().join("volumes");
+        let _ = host_storage::remove_mountpoint(&base, "v");
+        let _ = Command::new("umount").arg(&base).stderr(Stdio::null()).status();
+        let _ = Command::new("losetup").arg("--detach").arg(&self.device).status();
+    }
+}
+
+fn assert_not_blank(found: &Probe, context: &str) {
+    assert!(matches!(found, Probe::Foreign { .. } | Probe::Filesystem { .. }), "{context}: {found:?}");
+}
+
+#[test]
+fn each_filesystem_is_made_recognised_mounted_and_let_go() {
+    if !in_own_namespace("each_filesystem_is_made_recognised_mounted_and_let_go") {
+        return;
+    }
+    for filesystem in Filesystem::ALL {
+        let disk = Loop::new(320 * MIB);
+        let made = disk.format(filesystem);
+        match disk.probe() {
+            Probe::Filesystem { kind, uuid, .. } => {
+                assert_eq!((kind.as_str(), uuid), (filesystem.name(), made.to_string()));
+            }
+            other => panic!("{other:?}"),
+        }
+        let (base, device) = (disk.base(), disk.open());
+        let path = host_storage::create_mountpoint(&base, "v").unwrap();
+        host_storage::mount(&device, filesystem, "", &path).unwrap();
+        host_storage::mount(&device, filesystem, "", &path).unwrap();
+        let stacked = host_storage::own_mounts().unwrap().iter().filter(|m| m.mountpoint == path).count();
+        assert_eq!(stacked, 1, "{filesystem}: a repeat mounts nothing twice");
+        assert!(host_storage::usage(&device, &path).unwrap().mounted);
+        assert!(host_storage::is_open_elsewhere(&device).unwrap());
+
+        let open = File::create(path.join("data")).unwrap();
+        open.write_all_at(b"kept", 0).unwrap();
+        assert!(host_storage::unmount(&device, &path).unwrap_err().is_busy(), "{filesystem}");
+        assert!(matches!(host_storage::remove_mountpoint(&base, "v"), Err(Error::Busy { .. })));
+        drop(open);
+        host_storage::unmount(&device, &path).unwrap();
+        host_storage::unmount(&device, &path).unwrap();
+        assert!(!host_storage::is_open_elsewhere(&device).unwrap());
+
+        host_storage::mount(&device, filesystem, "", &path).unwrap();
+        assert_eq!(std::fs::read(path.join("data")).unwrap(), b"kept");
+        host_storage::unmount(&device, &path).unwrap();
+        host_storage::remove_mountpoint(&base, "v").unwrap();
+        host_storage::remove_mountpoint(&base, "v").unwrap();
+    }
+}
+
+#[test]
+fn an_unmounted_mountpoint_cannot_be_written() {
+    if !in_own_namespace("an_unmounted_mountpoint_cannot_be_written") {
+        return;
+    }
+    let disk = Loop::new(64 * MIB);
+    let base = disk.base();
+    let path = host_storage::create_mountpoint(&base, "v").unwrap();
+    assert_eq!(host_storage::create_mountpoint(&base, "v").unwrap(), path);
+    let mode = std::os::unix::fs::PermissionsExt::mode(&path.metadata().unwrap().permissions());
+    assert_eq!(mode & 0o7777, 0);
+    // Root passes by the mode; the immutable flag stops root as well, on filesystems that have it.
+    let flags = rustix::fs::ioctl_getflags(File::open(&path).unwrap());
+    if flags.is_ok_and(|f| f.contains(rustix::fs::IFlags::IMMUTABLE)) {
+        assert!(File::create(path.join("stray")).is_err());
+    }
+    for name in ["..", "../v", "a/b", "", ".x"] {
+        assert!(matches!(host_storage::create_mountpoint(&base, name), Err(Error::Name { .. })), "{name}");
+    }
+    assert!(host_storage::own_mounts().unwrap().iter().any(|m| m.mountpoint == base && m.shared.is_some()));
+    assert_eq!(host_storage::share(&base).unwrap(), base, "sharing twice mounts nothing more");
+    assert_eq!(host_storage::own_mounts().unwrap().iter().filter(|m| m.mountpoint == base).count(), 1);
+}
+
+#[test]
+fn a_directory_that_is_not_empty_is_never_removed() {
+    if !in_own_namespace("a_directory_that_is_not_empty_is_never_removed") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("v")).unwrap();
+    std::fs::write(dir.path().join("v/data"), "precious").unwrap();
+    assert!(host_storage::remove_mountpoint(dir.path(), "v").is_err());
+    assert_eq!(std::fs::read(dir.path().join("v/data")).unwrap(), b"precious");
+}
+
+#[test]
+fn a_mount_in_another_namespace_is_seen_and_holds_the_device() {
+    if !in_own_namespace("a_mount_in_another_namespace_is_seen_and_holds_the_device") {
+        return;
+    }
+    for filesystem in [Filesystem::Ext4, Filesystem::Btrfs] {
+        let disk = Loop::new(320 * MIB);
+        disk.format(filesystem);
+        let (base, device) = (disk.base(), disk.open());
+        let path = host_storage::create_mountpoint(&base, "v").unwrap();
+        host_storage::mount(&device, filesystem, "", &path).unwrap();
+        assert_eq!(host_storage::usage(&device, &path).unwrap().others, Vec::<String>::new());
+        let mut container = Namespace::holding();
+        let usage = host_storage::usage(&device, &path).unwrap();
+        assert!(usage.mounted && !usage.others.is_empty(), "{filesystem}: {usage:?}");
+        host_storage::unmount(&device, &path).unwrap();
+        assert!(host_storage::is_open_elsewhere(&device).unwrap(), "{filesystem}");
+        container.end();
+        assert!(!host_storage::is_open_elsewhere(&device).unwrap(), "{filesystem}");
+    }
+}
+
+/// A process with a private copy of our mounts, as a container has.
+struct Namespace(Child);
+
+impl Namespace {
+    fn holding() -> Self {
+        let mut child = Command::new("unshare")
+            .args(["--mount", "--propagation", "private", "sh", "-c", "echo ready; exec sleep 60"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut ready = [0; 5];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
+        Self(child)
+    }
+
+    fn end(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+#[test]
+fn whatever_is_on_a_device_it_is_not_blank() {
+    let fresh = || Loop::new(64 * MIB);
+    for (program, arguments) in
+        [("mkfs.ext4", &["-q"][..]), ("mkfs.ext2", &["-q"]), ("mkfs.ext3", &["-q"]), ("mkswap", &[])]
+    {
+        let disk = fresh();
+        disk.run(program, arguments);
+        assert_not_blank(&disk.probe(), program);
+    }
+    let mut luks = b"LUKS\xba\xbe\x00\x01aes".to_vec();
+    luks.resize(592, 7);
+    for (what, at, bytes) in [
+        ("LUKS", 0, luks),
+        ("LVM2", 512, b"LABELONE\x01\0\0\0\0\0\0\0".to_vec()),
+        ("MBR", 510, vec![0x55, 0xaa]),
+        ("GPT", 512, b"EFI PART\0\0\x01\0".to_vec()),
+        ("backup GPT", 64 * MIB - 512, b"EFI PART\0\0\x01\0".to_vec()),
+        ("md 1.2", 4096, vec![0xfc, 0x4e, 0x2b, 0xa9]),
+        ("zfs", 0x21000, 0x00ba_b10c_u64.to_le_bytes().to_vec()),
+        ("noise at the start", 0, vec![1]),
+        ("noise in the first MiB", MIB - 1, vec![1]),
+        ("noise in the last MiB", 64 * MIB - 1, vec![1]),
+        ("data in the middle", 20 * MIB, vec![0xab; MIB as usize]),
+    ] {
+        let disk = fresh();
+        disk.write(at, &bytes);
+        assert_not_blank(&disk.probe(), what);
+    }
+    assert!(matches!(fresh().probe(), Probe::Blank(_)));
+}
+
+#[test]
+fn what_cannot_be_read_is_not_blank() {
+    let disk = Loop::new(64 * MIB);
+    // The device keeps its size, but its second half now fails to read.
+    File::options().write(true).open(&disk.file).unwrap().set_len(32 * MIB).unwrap();
+    let found = disk.probe();
+    assert!(matches!(found, Probe::Unreadable { .. }), "{found:?}");
+}
+
+#[test]
+fn a_blank_device_that_somebody_holds_gives_no_proof() {
+    let disk = Loop::new(64 * MIB);
+    let Probe::Blank(held) = disk.probe() else { panic!("not blank") };
+    assert!(probe(disk.open()).unwrap_err().is_busy());
+    assert!(host_storage::is_open_elsewhere(&disk.open()).unwrap());
+    drop(held);
+    assert!(matches!(disk.probe(), Probe::Blank(_)));
+}
+
+#[test]
+fn mkfs_refuses_what_came_between_proof_and_mkfs() {
+    for filesystem in [Filesystem::Xfs, Filesystem::Btrfs] {
+        let disk = Loop::new(320 * MIB);
+        let Probe::Blank(proof) = disk.probe() else { panic!("not blank") };
+        // By somebody who does not care for exclusive openers.
+        let image = tempfile::NamedTempFile::new().unwrap();
+        image.as_file().set_len(320 * MIB).unwrap();
+        assert!(Command::new("mkfs.ext4").arg("-q").arg(image.path()).status().unwrap().success());
+        disk.write(0, &std::fs::read(image.path()).unwrap());
+        let error = host_storage::make_filesystem(proof, filesystem, Uuid::new_v4()).unwrap_err();
+        assert!(matches!(error, Error::Tool { .. }), "{error}");
+        assert!(matches!(disk.probe(), Probe::Filesystem { kind, .. } if kind == "ext4"));
+    }
+}
+
+#[test]
+fn the_local_connector_proves_size_and_backing_file() {
+    let disk = Loop::new(64 * MIB);
+    let path = disk.device.to_str().unwrap();
+    assert_eq!(local::resolve(path, VOLUME, 64 * MIB).unwrap().number(), disk.open().number());
+    for (volume, size) in [(VOLUME, 65 * MIB), ("another", 64 * MIB), ("", 64 * MIB)] {
+        assert!(matches!(local::resolve(path, volume, size), Err(Error::WrongDevice { .. })));
+    }
+    for path in ["/dev/../etc/passwd", "/etc/passwd", "relative", ""] {
+        assert!(matches!(local::resolve(path, VOLUME, 1), Err(Error::Connection { .. })), "{path}");
+    }
+    assert!(matches!(local::resolve("/dev/null", VOLUME, 1), Err(Error::NotABlockDevice { .. })));
+    assert_eq!(disk.open().facts().backing_file.as_deref(), Some(Path::new(&disk.file)));
+}

@@ -12,6 +12,9 @@ use crate::service::{Inner, settle};
 use crate::state::{NetworkRow, Originals, Phase, PoolRow, PortRow, SubnetRow, late_until, now};
 use crate::{Error, Result, binding, names};
 
+/// Extension that takes a port's tags in the bulk request that creates it.
+pub(crate) const TAGGED_BULK: &str = "tag-ports-during-bulk-creation";
+
 impl Inner {
     /// A port with an address of the subnet: one request, unless a certain address is somebody's.
     pub(crate) async fn reserve(
@@ -82,7 +85,7 @@ impl Inner {
             host_id: Some(self.settings.host.clone()),
             ..NewPort::default()
         };
-        let made = if self.has_extension("tag-ports-during-bulk-creation").await {
+        let made = if self.has_extension(TAGGED_BULK).await {
             new.tags = Some(vec![names::PORT_OURS.to_owned()]);
             let made = self.neutron.create_ports(std::slice::from_ref(&new)).await;
             made.and_then(|ports| {

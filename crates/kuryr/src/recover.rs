@@ -75,6 +75,10 @@ impl Service {
         if self.inner.sweeper.set(()).is_ok() {
             let weak = Arc::downgrade(&self.inner);
             tokio::spawn(async move {
+                if let Some(inner) = weak.upgrade() {
+                    // Now, so that the first container does not wait for it.
+                    inner.has_extension(crate::ports::TAGGED_BULK).await;
+                }
                 loop {
                     tokio::time::sleep(SWEEP_EVERY).await;
                     let Some(inner) = weak.upgrade() else { return };

@@ -1,33 +1,22 @@
-//! Containers: ports, links, addresses, exposed ports; what is refused.
+//! Containers: ports, links, addresses; what is refused.
 
 use openstack::network::{HostRoute, Port};
 
 use super::docker::{Docker, Net, Run, docker_id, ip, quickly, v4};
-use crate::doubles::Fault;
 use crate::{AddressKind, EndpointRequest, Error, ExposedPort, IpamData, NetworkRequest};
 
-const ADDRESS: &str = "10.9.0.55";
+pub(super) const ADDRESS: &str = "10.9.0.55";
 
-fn at(address: &str) -> Run {
+pub(super) fn at(address: &str) -> Run {
     Run { ip: Some(ip(address)), ..Run::default() }
 }
 
-fn udp(ports: &[u16]) -> Run {
+pub(super) fn udp(ports: &[u16]) -> Run {
     let exposed = ports.iter().map(|port| ExposedPort { protocol: 17, port: *port }).collect();
     Run { exposed, ..Run::default() }
 }
 
-/// An adopted network with one port of the operator's on it.
-async fn with_port() -> (Docker, String, Port) {
-    let mut docker = Docker::new();
-    let id = docker.operator_network("theirs", &["10.9.0.0/24"]).await;
-    let port = docker.operator_port(&id, ADDRESS).await;
-    let net = Net { options: vec![("neutron.net.uuid", id)], ..v4("10.9.0.0/24") };
-    let network = docker.network_create(&net).await.unwrap();
-    (docker, network, port)
-}
-
-async fn own() -> (Docker, String) {
+pub(super) async fn own() -> (Docker, String) {
     let mut docker = Docker::new();
     let network = docker.network_create(&v4("10.9.0.0/24")).await.unwrap();
     (docker, network)
@@ -98,111 +87,6 @@ async fn a_mac_of_the_users_own_is_set_and_not_echoed() {
 }
 
 #[tokio::test]
-async fn an_existing_unbound_port_is_reused_and_given_back_exactly_as_found() {
-    let (mut docker, network, port) = with_port().await;
-    docker.change_port(&port.id, |p| p.admin_state_up = false);
-    let found = docker.world.snapshot();
-    for mac in [None, Some("02:42:0a:00:00:09".parse().unwrap())] {
-        let container = docker.run(&network, &Run { mac, ..at(ADDRESS) }).await.unwrap();
-        let used = docker.port_at(container.addresses[0].1).unwrap();
-        assert_eq!(used.id, port.id);
-        assert_eq!(used.mac_address, mac.unwrap_or(port.mac_address));
-        assert_eq!(container.created.mac, mac.is_none().then_some(port.mac_address));
-        assert!(used.admin_state_up && used.tags.contains(&"kuryr.port.existing".to_owned()));
-        assert_eq!(used.name, "theirs");
-        docker.stop(&container).await.unwrap();
-        assert_eq!(docker.world.snapshot(), found);
-    }
-}
-
-#[tokio::test]
-async fn a_port_somebody_took_over_meanwhile_is_left_to_them() {
-    let (mut docker, network, port) = with_port().await;
-    let container = docker.run(&network, &at(ADDRESS)).await.unwrap();
-    docker.change_port(&port.id, |p| {
-        p.device_owner = "compute:nova".to_owned();
-        p.device_id = "server".to_owned();
-    });
-    docker.stop(&container).await.unwrap();
-    let left = docker.world.snapshot().ports[&port.id].clone();
-    assert_eq!((left.device_owner.as_str(), left.device_id.as_str()), ("compute:nova", "server"));
-    assert!(left.tags.is_empty());
-}
-
-#[tokio::test]
-async fn a_used_port_is_refused_and_untouched() {
-    let (mut docker, network, port) = with_port().await;
-    let uses: [fn(&mut Port); 6] = [
-        |p| p.device_owner = "network:dhcp".to_owned(),
-        |p| p.device_id = "server".to_owned(),
-        |p| p.device_owner = "compute:nova".to_owned(),
-        |p| p.host_id = Some("elsewhere".to_owned()),
-        |p| p.vif_type = Some("ovs".to_owned()),
-        |p| {
-            p.device_owner = "compute:kuryr".to_owned();
-            p.host_id = Some("node-1".to_owned());
-            p.device_id = "0123456789abcdef".repeat(4);
-        },
-    ];
-    for change in uses {
-        docker.change_port(&port.id, |p| *p = port.clone());
-        docker.change_port(&port.id, change);
-        let before = docker.world.snapshot();
-        let text = docker.run(&network, &at(ADDRESS)).await.unwrap_err().text();
-        assert!(text.contains(&format!("address {ADDRESS} is used by port {}", port.id)), "{text}");
-        assert_eq!(docker.world.snapshot(), before, "{text}");
-    }
-}
-
-#[tokio::test]
-async fn a_port_prepared_for_this_host_is_used_unless_it_is_plugged_here() {
-    let (mut docker, network, port) = with_port().await;
-    docker.change_port(&port.id, |p| {
-        p.device_owner = "compute:kuryr".to_owned();
-        p.device_id = "11111111-2222-3333-4444-555555555555".to_owned();
-        p.host_id = Some("node-1".to_owned());
-        p.vif_type = Some("bridge".to_owned());
-    });
-    let found = docker.world.snapshot();
-    let container = docker.run(&network, &at(ADDRESS)).await.unwrap();
-    docker.stop(&container).await.unwrap();
-    assert_eq!(docker.world.snapshot(), found);
-    let link = format!("tap{}", &port.id[..11]);
-    docker.world.cloud.lock().unwrap().links.entry(link).or_default().up = true;
-    assert!(docker.run(&network, &at(ADDRESS)).await.unwrap_err().text().contains("is used by"));
-}
-
-#[tokio::test]
-async fn a_port_that_changes_between_look_and_grip_is_not_gripped() {
-    let (mut docker, network, port) = with_port().await;
-    // POST ports, GET ports, then the PUT.
-    docker.run(&network, &Run::default()).await.unwrap();
-    docker.world.arm(3, Fault::Meddle);
-    let text = docker.run(&network, &at(ADDRESS)).await.unwrap_err().text();
-    docker.world.disarm();
-    assert!(text.contains("is used by"), "{text}");
-    let left = docker.world.snapshot().ports[&port.id].clone();
-    assert_eq!((left.device_id.as_str(), left.device_owner.as_str()), ("their-server", ""));
-}
-
-#[tokio::test]
-async fn the_address_of_a_running_container_is_refused_and_that_one_keeps_working() {
-    for adopted in [false, true] {
-        let (mut docker, network) = if adopted {
-            let (docker, network, _) = with_port().await;
-            (docker, network)
-        } else {
-            own().await
-        };
-        docker.run(&network, &at(ADDRESS)).await.unwrap();
-        let before = docker.world.snapshot();
-        let text = docker.run(&network, &at(ADDRESS)).await.unwrap_err().text();
-        assert!(text.contains(ADDRESS) && text.contains("is used by"), "{text}");
-        assert_eq!(docker.world.snapshot(), before);
-    }
-}
-
-#[tokio::test]
 async fn an_address_outside_and_the_gateways_are_refused_without_a_call() {
     let (mut docker, network) = own().await;
     docker.world.calls();
@@ -244,100 +128,6 @@ async fn dual_stack_is_one_port_released_once_in_either_order() {
         assert_eq!(docker.world.calls(), ["DELETE port"]);
         assert_eq!(docker.world.snapshot(), before);
     }
-}
-
-#[tokio::test]
-async fn both_addresses_of_an_existing_dual_stack_port_may_be_named() {
-    let mut docker = Docker::new();
-    let id = docker.operator_network("theirs", &["10.9.0.0/24", "fd09::/64"]).await;
-    let port = docker.operator_port(&id, ADDRESS).await;
-    let six = docker.operator_port(&id, "fd09::55").await;
-    docker.change_port(&port.id, |p| p.fixed_ips.extend(six.fixed_ips.clone()));
-    docker.world.cloud.lock().unwrap().ports.remove(&six.id);
-    let net = Net {
-        v6: true,
-        subnet6: Some("fd09::/64".parse().unwrap()),
-        options: vec![("neutron.net.uuid", id)],
-        ..v4("10.9.0.0/24")
-    };
-    let network = docker.network_create(&net).await.unwrap();
-    let found = docker.world.snapshot();
-    let both = Run { ip6: Some(ip("fd09::55")), ..at(ADDRESS) };
-    let container = docker.run(&network, &both).await.unwrap();
-    docker.stop(&container).await.unwrap();
-    assert_eq!(docker.world.snapshot(), found);
-    // One address of the existing port, the other ours: ours comes and goes with the container.
-    docker.change_port(&port.id, |p| p.fixed_ips.truncate(1));
-    let found = docker.world.snapshot();
-    let container = docker.run(&network, &at(ADDRESS)).await.unwrap();
-    assert_eq!(docker.world.snapshot().ports[&port.id].fixed_ips.len(), 2);
-    docker.stop(&container).await.unwrap();
-    assert_eq!(docker.world.snapshot(), found);
-}
-
-#[tokio::test]
-async fn exposed_ports_are_opened_beside_the_ports_own_groups_and_closed_with_the_last_user() {
-    let (mut docker, network) = own().await;
-    let before = docker.world.snapshot();
-    let one = docker.run(&network, &udp(&[1234, 1235, 1236])).await.unwrap();
-    let two = docker.run(&network, &udp(&[1236, 1235, 1234])).await.unwrap();
-    let other = docker.run(&network, &udp(&[1300])).await.unwrap();
-    let cloud = docker.world.snapshot();
-    assert_eq!(cloud.groups.len(), 2);
-    let port = docker.port_at(one.addresses[0].1).unwrap();
-    assert_eq!(port.security_groups.len(), 2);
-    assert_eq!(port.security_groups[0], "default");
-    let rules: Vec<_> =
-        cloud.rules.iter().filter(|r| port.security_groups.contains(&r.security_group_id)).collect();
-    assert_eq!(rules.len(), 1);
-    assert_eq!((rules[0].port_range_min, rules[0].port_range_max, rules[0].ethertype), (1234, 1236, "IPv4"));
-    docker.stop(&other).await.unwrap();
-    docker.stop(&one).await.unwrap();
-    assert_eq!(docker.world.snapshot().groups.len(), 1);
-    docker.stop(&two).await.unwrap();
-    assert_eq!(docker.world.snapshot(), before);
-}
-
-#[tokio::test]
-async fn a_group_still_used_by_others_is_kept_until_it_is_free() {
-    let (mut docker, network) = own().await;
-    let one = docker.run(&network, &udp(&[1234])).await.unwrap();
-    let group = docker.port_at(one.addresses[0].1).unwrap().security_groups[1].clone();
-    let dhcp = docker.world.snapshot().ports.values().find(|p| p.device_id == "dhcp").unwrap().id.clone();
-    docker.change_port(&dhcp, |p| p.security_groups = vec![group]);
-    docker.stop(&one).await.unwrap();
-    assert_eq!(docker.world.snapshot().groups.len(), 1);
-    let two = docker.run(&network, &udp(&[1234])).await.unwrap();
-    docker.change_port(&dhcp, |p| p.security_groups.clear());
-    docker.stop(&two).await.unwrap();
-    assert!(docker.world.snapshot().groups.is_empty());
-}
-
-#[tokio::test]
-async fn a_group_deleted_in_the_cloud_is_made_anew() {
-    let (mut docker, network) = own().await;
-    docker.run(&network, &udp(&[1234])).await.unwrap();
-    {
-        let mut cloud = docker.world.cloud.lock().unwrap();
-        cloud.groups.clear();
-        cloud.rules.clear();
-    }
-    let two = docker.run(&network, &udp(&[1234])).await.unwrap();
-    let port = docker.port_at(two.addresses[0].1).unwrap();
-    assert!(docker.world.snapshot().groups.contains_key(&port.security_groups[1]));
-}
-
-#[tokio::test]
-async fn exposing_can_be_switched_off_and_knows_its_protocols() {
-    let mut docker = Docker::with(|s| s.process_external_connectivity = false);
-    let network = docker.network_create(&v4("10.9.0.0/24")).await.unwrap();
-    docker.run(&network, &udp(&[1234])).await.unwrap();
-    assert!(docker.world.snapshot().groups.is_empty());
-    let (mut docker, network) = own().await;
-    let before = docker.world.snapshot();
-    let run = Run { exposed: vec![ExposedPort { protocol: 1, port: 8 }], ..Run::default() };
-    assert!(docker.run(&network, &run).await.unwrap_err().text().contains("exposed protocol 1"));
-    assert_eq!(docker.world.snapshot(), before);
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 mod budgets;
 mod containers;
 mod docker;
+mod existing_ports;
+mod exposed;
 mod matrix;
 mod networks;
 mod recovery;

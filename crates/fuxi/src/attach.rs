@@ -10,7 +10,7 @@ use crate::content::{Action, decide, filesystem_uuid, format_mark, mount_options
 use crate::marks::FSTYPE;
 use crate::record::{Attached, Record, Stage};
 use crate::service::Core;
-use crate::{Device, Error, Result};
+use crate::{Content, Device, Error, Result};
 
 const GIB: u64 = 1 << 30;
 
@@ -113,6 +113,20 @@ impl Core {
         .map_err(|e| Error::cloud(&name, "complete its attachment", e))?;
 
         let content = self.host.inspect(&device).await.map_err(failed)?;
+        if content == Content::Blank && record.is_pending() {
+            // The first attempt knows the mark from the volume's making; a later one has to ask, because the mark may
+            // have been written although nobody heard of it, and a marked volume is never formatted again.
+            if record.format_begun {
+                let volume = self
+                    .cloud
+                    .get_volume(record.id())
+                    .await
+                    .map_err(|e| Error::cloud(&name, "read its format mark", e))?;
+                record.learn(&self.marks, &volume);
+            }
+            record.format_begun = true;
+            self.ledger.save(record)?;
+        }
         let action = decide(record, &content, self.settings.default_filesystem)
             .map_err(|reason| Error::refused(&name, reason))?;
         let filesystem = match action {

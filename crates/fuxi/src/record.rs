@@ -74,6 +74,9 @@ pub(crate) struct Record {
     pub(crate) size: u64,
     /// The format mark as far as we know it.
     pub(crate) format: String,
+    /// A format was begun here, so the mark in the cloud may be newer than ours.
+    #[serde(default)]
+    pub(crate) format_begun: bool,
     pub(crate) multiattach: bool,
     pub(crate) volume_type: Option<String>,
     pub(crate) availability_zone: Option<String>,
@@ -104,6 +107,7 @@ impl Record {
             token: uuid::Uuid::new_v4().hyphenated().to_string(),
             since: jiff::Timestamp::now().as_second(),
             format: String::new(),
+            format_begun: false,
             multiattach: false,
             volume_type: None,
             availability_zone: None,

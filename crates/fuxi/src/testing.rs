@@ -5,7 +5,6 @@ mod cloud;
 mod host;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -37,7 +36,7 @@ pub(crate) struct State {
     pub(crate) mounts: BTreeMap<String, String>,
     /// Volumes that a container shows.
     pub(crate) users: BTreeSet<String>,
-    /// Volumes that hold a user's data: they were mounted at least once, or are the user's own.
+    /// Volumes that hold a user's data: a Mount of theirs was answered, or are the user's own.
     pub(crate) precious: BTreeSet<String>,
     pub(crate) boot_id: String,
     pub(crate) cloud_calls: Vec<String>,

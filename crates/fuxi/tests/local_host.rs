@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -33,6 +34,8 @@ fn in_own_namespace(test: &str) -> bool {
 struct Disk {
     dir: tempfile::TempDir,
     device: PathBuf,
+    /// A second detach might hit somebody else's device of the same number.
+    detached: Cell<bool>,
 }
 
 impl Disk {
@@ -42,7 +45,7 @@ impl Disk {
         std::fs::File::create(&file).unwrap().set_len(GIB).unwrap();
         let output = Command::new("losetup").args(["--find", "--show"]).arg(&file).output().unwrap();
         let device = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim());
-        Self { dir, device }
+        Self { dir, device, detached: Cell::new(false) }
     }
 
     fn connection(&self) -> Map<String, Value> {
@@ -51,7 +54,9 @@ impl Disk {
     }
 
     fn detach(&self) {
-        let _ = Command::new("losetup").arg("--detach").arg(&self.device).status();
+        if !self.detached.replace(true) {
+            let _ = Command::new("losetup").arg("--detach").arg(&self.device).status();
+        }
     }
 }
 

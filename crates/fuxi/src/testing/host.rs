@@ -57,7 +57,6 @@ impl HostStorage for World {
                 s.crimes.push("mounted what is no filesystem".into());
             }
             s.mounts.insert(name.into(), device.volume.clone());
-            s.precious.insert(device.volume.clone());
             Ok(PathBuf::from("/volumes").join(name))
         })
         .await

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::options;
-use crate::Content;
 use crate::testing::{ADOPTABLE, Fault, World};
+use crate::{Content, Service};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
@@ -26,8 +26,8 @@ proptest! {
                     match what {
                         0 | 1 => drop(service.create(name, options(&[])).await),
                         2 => drop(service.create(name, options(&[("volume_id", ADOPTABLE)])).await),
-                        3 | 4 => drop(service.mount(name, "a").await),
-                        5 => drop(service.mount(name, "b").await),
+                        3 | 4 => mount(&world, &service, name, "a").await,
+                        5 => mount(&world, &service, name, "b").await,
                         6 => drop(service.unmount(name, "a").await),
                         7 => drop(service.unmount(name, "b").await),
                         8 => drop(service.remove(name).await),
@@ -50,6 +50,15 @@ proptest! {
             assert_eq!(state.crimes, Vec::<String>::new());
             assert!(state.volumes.contains_key(ADOPTABLE));
         });
+    }
+}
+
+/// Once a Mount was answered, the volume holds somebody's data.
+async fn mount(world: &World, service: &Service, name: &str, id: &str) {
+    if service.mount(name, id).await.is_ok() {
+        let mut state = world.state();
+        let volume = state.mounts.get(name).cloned().expect("an answered Mount is mounted");
+        state.precious.insert(volume);
     }
 }
 

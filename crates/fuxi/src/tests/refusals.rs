@@ -53,12 +53,32 @@ async fn what_the_cloud_refuses_leaves_nothing() {
 async fn a_full_disk_stops_a_creation_before_the_cloud_hears_of_it() {
     let world = World::new();
     // A directory in the place of the journal's temporary file.
-    std::fs::create_dir_all(world.journal.path().join("volumes/.v.json.part")).unwrap();
     std::fs::create_dir_all(world.journal.path().join("volumes/.v.part")).unwrap();
     let service = world.service();
     let error = service.create("v", options(&[])).await.unwrap_err().to_string();
     assert!(error.contains("check that the disk is not full"), "{error}");
     assert!(!world.cloud_calls().contains(&"create volume".to_owned()));
+}
+
+#[tokio::test]
+async fn a_full_disk_stops_a_mount_before_the_cloud_hears_of_it() {
+    let world = World::new();
+    let service = world.service();
+    service.create("v", options(&[])).await.unwrap();
+    world.cloud_calls();
+    let part = world.journal.path().join("volumes/.v.part");
+    std::fs::create_dir(&part).unwrap();
+    let error = service.mount("v", "a").await.unwrap_err().to_string();
+    assert!(error.contains("check that the disk is not full"), "{error}");
+    assert!(world.cloud_calls().is_empty());
+    std::fs::remove_dir(&part).unwrap();
+    service.mount("v", "a").await.unwrap();
+    // The last Unmount still detaches: a full disk must not hold volumes on this host.
+    std::fs::create_dir(&part).unwrap();
+    let _ = service.unmount("v", "a").await;
+    std::fs::remove_dir(&part).unwrap();
+    service.unmount("v", "a").await.unwrap();
+    assert!(world.state().attachments.is_empty());
 }
 
 #[tokio::test]

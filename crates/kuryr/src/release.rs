@@ -2,11 +2,14 @@
 
 use openstack::network::{Port, PortUpdate, Taggable, WantedIp};
 
-use crate::Result;
 use crate::error::CloudContext;
 use crate::names;
 use crate::service::Inner;
 use crate::state::{Originals, Phase, PortRow, is_late};
+use crate::{Error, Result};
+
+/// Repetitions when a port changes under our hands.
+const RETRIES: usize = 3;
 
 impl Inner {
     /// Removes what the record says and then the record.
@@ -38,7 +41,18 @@ impl Inner {
         Ok(())
     }
 
+    /// Restores what differs, looking again when the port changed in between: agents do that after an unplug.
     async fn give_back_port(&self, row: &PortRow, originals: &Originals) -> Result<()> {
+        for _ in 0..RETRIES {
+            match self.try_give_back_port(row, originals).await {
+                Err(Error::Cloud { source, .. }) if source.status() == Some(412) => {}
+                other => return other,
+            }
+        }
+        self.try_give_back_port(row, originals).await
+    }
+
+    async fn try_give_back_port(&self, row: &PortRow, originals: &Originals) -> Result<()> {
         let id = &originals.port_id;
         let port = match self.neutron.get_port(id).await {
             Err(e) if e.is_not_found() => return Ok(()),

@@ -23,6 +23,8 @@ pub(crate) enum Fault {
     Down,
     /// The answer is lost, and the effect comes when the test lets it.
     Late,
+    /// Something about every port changes just before.
+    Stir,
     /// Somebody else takes the operator's ports just before.
     Meddle,
 }
@@ -114,6 +116,12 @@ impl Process {
             Some(Fault::Fail) => fault(500, "", "made to fail"),
             Some(Fault::Late) => {
                 Err(Error::Timeout { service: "network", operation: name.to_owned(), seconds: 1 })
+            }
+            Some(Fault::Stir) => {
+                for port in self.world.cloud.lock().unwrap().ports.values_mut() {
+                    port.revision_number += 1;
+                }
+                run()
             }
             Some(Fault::Meddle) => {
                 for port in self.world.cloud.lock().unwrap().ports.values_mut().filter(|p| p.name == "theirs")

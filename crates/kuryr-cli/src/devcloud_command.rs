@@ -14,6 +14,9 @@ use crate::output;
 use crate::serve::logging;
 use crate::settings::Logging;
 
+/// Of every user of the development cloud.
+pub(crate) const PASSWORD: &str = "secret";
+
 /// Where volumes lie below the cloud's directory.
 pub(crate) fn volume_dir(dir: &Path) -> PathBuf {
     dir.join("volumes")
@@ -29,6 +32,11 @@ pub(crate) async fn run(args: DevcloudArguments) -> Result<(), Error> {
     })?;
     let mut options = Options::new(args.listen);
     options.state_file = Some(args.dir.join("state.json"));
+    // Nothing to protect: whoever reaches the loopback interface is the operator here.
+    options.admin_password = PASSWORD.to_owned();
+    options.demo_password = PASSWORD.to_owned();
+    // Container hosts use a service user that may bind ports; here that is the tenant itself.
+    options.demo_is_admin = true;
     let mut bridges = None;
     if !args.no_data_path {
         let links = host_net::Links::open().map_err(|e| Error::Netlink(e.to_string()))?;

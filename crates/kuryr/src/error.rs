@@ -142,6 +142,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// The call that failed certainly changed nothing: it was refused, or never sent.
+    pub(crate) fn changed_nothing(&self) -> bool {
+        match self {
+            Self::Cloud { source, .. } => !source.effect_unknown(),
+            _ => false,
+        }
+    }
+
     /// A creation was sent and never answered: it may still take effect, even after nothing of it was found.
     pub(crate) fn may_come_late(&self) -> bool {
         match self {

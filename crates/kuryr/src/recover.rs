@@ -8,8 +8,10 @@ use crate::service::{Inner, Service};
 use crate::state::{Phase, PoolRow, now};
 use crate::{Error, Result};
 
-/// Pause between two rounds of the background sweeper.
-const SWEEP_EVERY: Duration = Duration::from_secs(30);
+/// Pause between two rounds of the background sweeper; twice as long after each round that left something undone.
+const SWEEP_FIRST: Duration = Duration::from_secs(5);
+/// The longest pause: a cloud that is away is not asked more often.
+const SWEEP_LAST: Duration = Duration::from_secs(40);
 /// A pool without network is dropped after this time, in milliseconds.
 const POOL_AGE: u64 = 10 * 60 * 1000;
 /// A reservation without endpoint is given up after this time: Docker creates the endpoint within seconds, and
@@ -79,12 +81,14 @@ impl Service {
                     // Now, so that the first container does not wait for it.
                     inner.has_extension(crate::ports::TAGGED_BULK).await;
                 }
+                let mut pause = SWEEP_FIRST;
                 loop {
-                    tokio::time::sleep(SWEEP_EVERY).await;
+                    tokio::time::sleep(pause).await;
                     let Some(inner) = weak.upgrade() else { return };
                     if let Err(error) = inner.sweep().await {
                         tracing::error!(%error, "the sweeper cannot write the journal");
                     }
+                    pause = if inner.has_doomed() { SWEEP_LAST.min(pause * 2) } else { SWEEP_FIRST };
                 }
             });
         }
@@ -93,6 +97,13 @@ impl Service {
 }
 
 impl Inner {
+    /// Whether something is left to be removed.
+    fn has_doomed(&self) -> bool {
+        let mut doomed = Stale::default();
+        doomed.add_doomed(self);
+        !(doomed.endpoints.is_empty() && doomed.ports.is_empty() && doomed.networks.is_empty())
+    }
+
     /// One round over everything doomed, stale or forgotten by Docker.
     pub(crate) async fn sweep(&self) -> Result<()> {
         let mut stale = self.take_stale();

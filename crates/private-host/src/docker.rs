@@ -120,7 +120,7 @@ impl Docker {
     /// A client command, ready for more arguments.
     #[must_use]
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = self.place.command("docker");
+        let mut command = self.place.command(client());
         command.args(["--host", &self.socket]).args(args);
         command
     }
@@ -164,4 +164,9 @@ impl Drop for Docker {
             image::remove_cgroups(&self.cgroup);
         }
     }
+}
+
+/// The client that came with the engine's package; another one on the path may be too new for the engine.
+fn client() -> &'static str {
+    if Path::new("/usr/bin/docker").exists() { "/usr/bin/docker" } else { "docker" }
 }

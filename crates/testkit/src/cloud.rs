@@ -174,7 +174,7 @@ impl Cloud {
     /// When the cloud does not answer.
     pub fn calls(&self) -> Result<Vec<Call>> {
         let log = self.admin("GET", "log", None)?;
-        let entries = log.as_array().or_else(|| log.get("requests").and_then(Value::as_array)).cloned();
+        let entries = log.get("entries").and_then(Value::as_array).cloned();
         let text = |e: &Value, key: &str| e.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         Ok(entries
             .unwrap_or_default()

@@ -77,8 +77,10 @@ impl Services {
     /// Finishes or undoes what an earlier process left half done.
     pub(crate) async fn recover(self) {
         let network = async {
-            if let Some(service) = &self.network {
-                service.recover().await;
+            if let Some(service) = &self.network
+                && let Err(error) = service.recover().await
+            {
+                tracing::error!(%error, "cannot look after networks that were left half done");
             }
         };
         let volume = async {

@@ -33,9 +33,13 @@ pub(super) fn read(loaded: &Loaded, group: &str, place: &str) -> Result<AuthSett
     )))
 }
 
-/// An option as the text that was written, whatever its type. Unset and unknown ones are absent.
+/// An option as the text that was written, whatever its type. Unset and unknown ones are absent; of defaults only
+/// texts count, for the client has its own for the rest.
 fn value(loaded: &Loaded, group: &str, key: &str) -> Option<String> {
-    let text = loaded.get_str(group, key).ok().flatten().map(str::to_owned);
+    let text = loaded.get_str(group, key).ok().flatten().filter(|t| !t.is_empty()).map(str::to_owned);
+    if text.is_some() || !loaded.is_set(group, key).unwrap_or(false) {
+        return text;
+    }
     let text = text.or_else(|| loaded.bool(group, key).ok().map(|b| b.to_string()));
     let text =
         text.or_else(|| loaded.seconds(group, key).ok().flatten().map(|s| s.as_secs_f64().to_string()));

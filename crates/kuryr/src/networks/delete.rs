@@ -41,6 +41,14 @@ impl Inner {
         if !known && row.neutron_id.is_none() {
             return;
         }
+        // Calls go one after the other and each success is noted, so a first call without effect left nothing.
+        let nothing_made = row.neutron_id.is_none() && row.made_pools.iter().all(|p| p.id.is_none());
+        if nothing_made && cause.changed_nothing() {
+            match self.networks.remove(&row.id) {
+                Ok(()) => return,
+                Err(error) => tracing::warn!(network = row.id, %error, "cannot forget a network never made"),
+            }
+        }
         row.phase = Phase::Deleting;
         row.late_until = late_until(cause);
         if let Err(error) = self.networks.put(&row.id, &row) {

@@ -55,12 +55,16 @@ fn run(name: &str, case: fn(&mut World) -> Result<()>) -> Result<(), Failed> {
         None => World::start(&options()?).map_err(|e| Failed::from(format!("{e:#}")))?,
     };
     let mut world = world;
+    let started = std::time::Instant::now();
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let before = world.inventory()?;
         case(&mut world)?;
         world.cloud.clear_faults()?;
         world.expect_clean(&before)
     }));
+    if std::env::var_os("KURYR_TEST_TIMES").is_some() {
+        eprintln!("{:>6.1} s {name}", started.elapsed().as_secs_f32());
+    }
     let failure = match outcome {
         Ok(Ok(())) => {
             *slot = Some(world);

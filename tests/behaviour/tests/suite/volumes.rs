@@ -49,15 +49,15 @@ fn volume_named(world: &World, name: &str) -> Result<Value> {
 
 /// The tenant's project id, as the cloud's state shows it.
 pub(crate) fn project(world: &World) -> Result<String> {
+    project_of(world, "demo")
+}
+
+/// A user's project id.
+pub(crate) fn project_of(world: &World, user: &str) -> Result<String> {
     let state = world.cloud.state()?;
-    let projects = state.get("projects").cloned().unwrap_or_default();
-    let list: Vec<Value> = match projects {
-        Value::Array(list) => list,
-        Value::Object(map) => map.into_values().collect(),
-        _ => Vec::new(),
-    };
-    let demo = list.iter().find(|p| text(p, "name") == "demo").context("the cloud shows no project demo")?;
-    Ok(text(demo, "id").to_owned())
+    let id =
+        state["projects"][user].as_str().with_context(|| format!("the cloud shows no project {user}"))?;
+    Ok(id.to_owned())
 }
 
 fn wait_for_status(world: &World, name: &str, status: &str) -> Result<()> {

@@ -41,7 +41,7 @@ fn show(status: &Value) {
         [("network", ["networks", "endpoints", "pools"].as_slice()), ("volume", &["volumes"])]
     {
         for kind in kinds {
-            let rows = status[part][kind].as_array().cloned().unwrap_or_default();
+            let rows = status[part].get(kind).and_then(Value::as_array).cloned().unwrap_or_default();
             output::line(format_args!("{kind}: {}", rows.len()));
             for row in rows.iter().filter_map(Value::as_object) {
                 let cells: Vec<String> = row

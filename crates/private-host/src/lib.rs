@@ -5,6 +5,7 @@
 //! [`PrivateHost`] calls [`intercept`] as the first thing in `main`. The tree ends when its owner ends, however the
 //! owner ends, because pid 1 exits when the pipe to the owner closes; with it go its mounts, links and containers.
 
+mod directory;
 mod docker;
 mod error;
 mod image;
@@ -13,6 +14,7 @@ mod place;
 mod process;
 mod root;
 
+pub use directory::remove_directory;
 pub use docker::{Docker, DockerOptions};
 pub use error::Error;
 pub use image::remove_cgroups;

@@ -29,11 +29,10 @@ impl Place {
         &self.dir
     }
 
-    /// A name for what is made outside the place on its behalf, such as control groups. It carries the pid of the
-    /// process whose end is the end of the place.
+    /// A name for what is made outside the place on its behalf, such as control groups: its directory's.
     #[must_use]
     pub fn name(&self) -> String {
-        format!("kuryr-private-{}", self.init.unwrap_or_else(std::process::id))
+        self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     /// Where an engine in this place listens. Inside a host that is a path nobody outside sees; here it lies in the

@@ -3,6 +3,7 @@
 
 mod clean;
 mod cloud;
+mod leftovers;
 mod netns;
 mod probe;
 mod world;

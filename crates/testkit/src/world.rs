@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use private_host::{Docker, DockerOptions, HostProcess, PrivateHost, Root, Settings};
 
-use crate::{Cloud, Inside};
+use crate::{Cloud, Inside, leftovers};
 
 const CLOUD_PORT: u16 = 5000;
 /// Where Docker looks for plugins; private to the host.
@@ -43,12 +43,12 @@ impl World {
     /// # Errors
     /// What did not get ready, and where its log is.
     pub fn start(options: &WorldOptions) -> Result<Self> {
-        // Not /tmp: on some machines that is memory, and images and volumes are large.
-        let dir = tempfile::Builder::new().prefix("kuryr-world-").tempdir_in("/var/tmp")?;
+        leftovers::remove();
+        let dir = leftovers::directory()?;
         let bin = options.kuryr.parent().context("the kuryr binary has no directory")?.to_owned();
         let settings = Settings {
             name: "world".into(),
-            dir: dir.path().join("host"),
+            dir: dir.path().to_owned(),
             root: options.root.clone(),
             share: vec![bin, dir.path().to_owned()],
         };
@@ -313,6 +313,9 @@ impl Drop for World {
         if let Some(devcloud) = self.devcloud.take() {
             devcloud.stop(Duration::from_secs(5));
         }
+        self.docker.kill();
+        self.host.stop();
+        let _ = private_host::remove_directory(self.dir.path());
     }
 }
 

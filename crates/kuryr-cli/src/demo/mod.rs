@@ -58,7 +58,7 @@ pub(crate) async fn run(args: DemoArguments) -> Result<(), Error> {
         Some(socket) => inside(&dir, Some(socket)).await,
         None => outside(&dir).await,
     };
-    let _ = std::fs::remove_dir_all(&dir);
+    let _ = private_host::remove_directory(&dir);
     outcome
 }
 
@@ -118,7 +118,8 @@ fn remove_leftovers() {
         if pid.is_some_and(|pid| test_kill_process(pid).is_err()) {
             let path: PathBuf = entry.path();
             output::note(format_args!("removing what a killed demo left: {}", path.display()));
-            let _ = std::fs::remove_dir_all(path);
+            private_host::remove_cgroups(&name);
+            let _ = private_host::remove_directory(&path);
         }
     }
 }

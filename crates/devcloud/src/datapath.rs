@@ -63,17 +63,31 @@ pub struct RuleView {
 }
 
 /// Networks and ports on this machine.
+///
+/// A network is up only while at least one of its ports is bound, as with the agents of a real cloud: the first
+/// binding brings it up before the answer to the call that binds, the end of the last binding takes it down. Hence a
+/// network nobody uses puts no gateway address, and no route, on this machine, where the choice of a free range for
+/// a new Docker network would stumble over it. A driver that is told to plug into a bridge finds it, but may make it
+/// as well; [`NetworkDataPath::network_up`] takes over a bridge of that name that nobody marked as theirs. Filtering
+/// of a port is in place before the same answer, hence before any driver can plug it.
 #[async_trait]
 pub trait NetworkDataPath: Send + Sync + std::fmt::Debug {
-    /// Makes the network's bridge match the view; repeated calls are fine.
+    /// Makes the network's bridge match the view; repeated calls are fine. Comes before the first port of the
+    /// network.
     async fn network_up(&self, network: &NetworkView) -> Result<()>;
-    /// Removes the network's bridge; an absent one is removed.
+    /// Removes the network's bridge; an absent one is removed. Devices still in it stay,
+    /// out of any bridge.
     async fn network_down(&self, id: &str) -> Result<()>;
     /// Makes filtering for the port match the view *before* returning, whether or not the device exists yet, so
     /// that its first packet is already filtered.
     async fn port_up(&self, port: &PortView) -> Result<()>;
     /// Removes everything of the port but the device, which is its driver's.
     async fn port_down(&self, id: &str) -> Result<()>;
+    /// Hears that every network and port that should be here has been told: networks an earlier instance left
+    /// behind may go.
+    async fn all_told(&self) -> Result<()> {
+        Ok(())
+    }
     /// Receives `(port id prefix of 11 characters, up)` whenever a `tap...` device appears with carrier or goes.
     fn link_events(&self) -> tokio::sync::broadcast::Receiver<(String, bool)>;
     /// The port id prefixes of all `tap...` devices with carrier now, for whoever missed events; `None`: cannot

@@ -103,7 +103,7 @@ impl DevCloud {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         // Listens before the first settling, so that no event of a device that exists already is missed.
         tasks.spawn(until(stop.clone(), Arc::clone(&neutron).follow_links()));
-        neutron.settle().await;
+        neutron.settle_first().await;
         let store = Store { path: options.state_file.clone(), changed, neutron, cinder: Arc::clone(&cinder) };
         let saver = store.path.is_some().then(|| tokio::spawn(store.follow(stop.clone())));
         let front = Front {

@@ -562,6 +562,25 @@ fn ports_of_a_killed_instance_are_shut_out_until_their_rules_are_known_again() {
 }
 
 #[test]
+fn networks_of_a_killed_instance_that_nobody_tells_go_even_with_devices_in_them() {
+    in_world(|mut world| async move {
+        for id in [NET, OTHER_NET] {
+            world.bridges.network_up(&network(id)).await.unwrap();
+        }
+        let (kept, lost) = (port(10, NET, vec![]), port(0x20, OTHER_NET, vec![]));
+        let (kept, lost) = (world.run(kept).await, world.run(lost).await);
+        world.bridges = Bridges::open(world.links.clone(), "test").await.unwrap();
+        world.bridges.network_up(&network(NET)).await.unwrap();
+        world.bridges.port_up(&kept.port).await.unwrap();
+        world.bridges.all_told().await.unwrap();
+        assert!(world.links.link("brqbbbbbbbb-00").await.unwrap().is_none());
+        assert_eq!(world.links.link(&lost.tap).await.unwrap().unwrap().master, None, "its driver's");
+        let bridge = world.links.link("brqaaaaaaaa-00").await.unwrap().unwrap();
+        assert_eq!(world.links.link(&kept.tap).await.unwrap().unwrap().master, Some(bridge.index));
+    });
+}
+
+#[test]
 fn rules_of_the_host_can_be_bypassed_where_the_namespace_is_ours() {
     in_world(|world| async move {
         world.bridges.network_up(&network(NET)).await.unwrap();

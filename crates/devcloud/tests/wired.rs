@@ -71,12 +71,14 @@ fn a_port_is_active_while_its_device_is_up_and_a_stop_leaves_nothing_behind() {
             let subnet = json!({"subnet": {"network_id": network, "ip_version": 4, "cidr": "10.5.0.0/24"}});
             client.call("POST", "subnets", subnet).await;
             let bridge = format!("brq{}", &network[..11]);
-            let addresses = links.addresses(&bridge).await.unwrap();
-            assert!(addresses.contains(&"10.5.0.1/24".parse().unwrap()), "{addresses:?}");
+            assert!(links.link(&bridge).await.unwrap().is_none(), "nobody is plugged into it");
+            assert_eq!(links.onlink_routes().await.unwrap(), []);
 
             let port = json!({"port": {"network_id": network, "binding:host_id": "here"}});
             let port = client.call("POST", "ports", port).await["port"].clone();
             assert_eq!(port["status"], "DOWN");
+            let addresses = links.addresses(&bridge).await.unwrap();
+            assert!(addresses.contains(&"10.5.0.1/24".parse().unwrap()), "{addresses:?}");
             let id = port["id"].as_str().unwrap();
             let (host, peer) = (format!("tap{}", &id[..11]), format!("t_c{}", &id[..11]));
             let pair = VethSpec { host: host.clone(), peer: peer.clone(), mac: None, mtu: None };
@@ -87,6 +89,8 @@ fn a_port_is_active_while_its_device_is_up_and_a_stop_leaves_nothing_behind() {
             client.wait_for_status(id, "ACTIVE").await;
             links.delete_link(&host).await.unwrap();
             client.wait_for_status(id, "DOWN").await;
+            client.call("DELETE", &format!("ports/{id}"), Value::Null).await;
+            assert!(links.link(&bridge).await.unwrap().is_none(), "its last port is gone");
 
             running.stop().await.unwrap();
             let left: Vec<_> = links.links().await.unwrap().into_iter().map(|link| link.name).collect();

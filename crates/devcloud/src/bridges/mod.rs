@@ -14,7 +14,7 @@ mod watch;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use host_net::Links;
+use host_net::{LinkInfo, Links};
 use tokio::sync::{Mutex, broadcast};
 
 use crate::datapath::{DataPathError, NetworkDataPath, NetworkView, PortView, Result};
@@ -68,7 +68,7 @@ impl Bridges {
         }
         let (events, _) = broadcast::channel(EVENTS);
         let shared = Arc::new(Shared { links, table, state: Mutex::new(state), events });
-        shared.remove_bridges(false).await?;
+        shared.remove_bridges(|links, bridge| !has_ports(links, bridge)).await?;
         let watcher = watch::start(Arc::clone(&shared))?;
         Ok(Arc::new(Self { shared, watcher }))
     }
@@ -108,7 +108,7 @@ impl Bridges {
         let mut state = self.shared.state.lock().await;
         *state = State::default();
         // Bridges first: without them nothing passes, filter or not.
-        let bridges = self.shared.remove_bridges(true).await;
+        let bridges = self.shared.remove_bridges(|_, _| true).await;
         let filter = nft::apply(self.shared.links.netns(), &table::remove(&self.shared.table)).await;
         bridges.and(filter)
     }
@@ -121,18 +121,22 @@ impl Drop for Bridges {
 }
 
 impl Shared {
-    /// Removes our bridges, all or those without ports.
-    async fn remove_bridges(&self, all: bool) -> Result<()> {
+    /// Removes those of our bridges that may go.
+    async fn remove_bridges(&self, may_go: impl Fn(&[LinkInfo], &LinkInfo) -> bool) -> Result<()> {
         let links = self.links.links().await.map_err(failed)?;
         let ours = links.iter().filter(|link| is_ours(link, &self.table));
         let mut outcome = Ok(());
         for bridge in ours {
-            if all || !links.iter().any(|link| link.master == Some(bridge.index)) {
+            if may_go(&links, bridge) {
                 outcome = outcome.and(self.links.delete_bridge(&bridge.name).await.map_err(failed));
             }
         }
         outcome
     }
+}
+
+fn has_ports(links: &[LinkInfo], bridge: &LinkInfo) -> bool {
+    links.iter().any(|link| link.master == Some(bridge.index))
 }
 
 #[async_trait]
@@ -151,6 +155,13 @@ impl NetworkDataPath for Bridges {
 
     async fn port_down(&self, id: &str) -> Result<()> {
         self.shared.port_down(id).await
+    }
+
+    async fn all_told(&self) -> Result<()> {
+        let mut state = self.shared.state.lock().await;
+        self.shared.remove_bridges(|_, bridge| !state.holds(bridge.index)).await?;
+        state.forget_inherited();
+        Ok(())
     }
 
     fn link_events(&self) -> broadcast::Receiver<(String, bool)> {

@@ -207,8 +207,7 @@ impl Shared {
 impl State {
     /// Whether an index is that of one of our bridges.
     fn owns(&self, master: Option<u32>) -> bool {
-        self.networks.values().any(|network| Some(network.index) == master)
-            || master.is_some_and(|index| self.inherited.contains(&index))
+        master.is_some_and(|index| self.holds(index) || self.inherited.contains(&index))
     }
 
     /// The start behind an earlier instance: its bridges that have ports, and those ports shut out.
@@ -222,6 +221,16 @@ impl State {
             .map(|link| link.name.clone())
             .collect();
         Self { strangers, inherited, ..Self::default() }
+    }
+
+    /// Whether the bridge with this index is that of a network that is up.
+    pub(super) fn holds(&self, index: u32) -> bool {
+        self.networks.values().any(|network| network.index == index)
+    }
+
+    /// Ends the time after a start: no bridge is kept for a network that may yet be told.
+    pub(super) fn forget_inherited(&mut self) {
+        self.inherited.clear();
     }
 
     /// The script that fills the set of strangers of a new table.

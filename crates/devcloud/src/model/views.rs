@@ -1,6 +1,6 @@
 //! What the data path must know, computed from the model.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -32,21 +32,28 @@ impl Model {
             list.sort();
             list.dedup();
         }
-        let networks = self.networks.values().map(|network| {
-            let id = &network.standard.id;
-            let gateways = self
-                .subnets_of(id)
-                .into_iter()
-                .filter_map(|s| IpNet::new(s.gateway_ip?, s.cidr.prefix_len()).ok())
-                .collect();
-            (id.clone(), NetworkView { id: id.clone(), mtu: network.mtu, gateways })
-        });
-        let ports = self
+        let ports: BTreeMap<String, PortView> = self
             .ports
             .values()
             .filter(|p| matches!(p.vif_type.as_str(), "bridge" | "tap") && p.device_owner != DHCP_OWNER)
-            .map(|p| (p.standard.id.clone(), self.port_view(p, &members)));
-        Views { networks: networks.collect(), ports: ports.collect() }
+            .map(|p| (p.standard.id.clone(), self.port_view(p, &members)))
+            .collect();
+        // A network is here only for the ports that are bound here, as with an agent: a gateway address that nobody
+        // needs yet would give this machine a route into the network's range, and Docker would refuse the range.
+        let used: BTreeSet<&str> = ports.values().map(|port| port.network_id.as_str()).collect();
+        let networks =
+            used.into_iter().filter_map(|id| Some((id.to_owned(), self.network_view(id)?))).collect();
+        Views { networks, ports }
+    }
+
+    fn network_view(&self, id: &str) -> Option<NetworkView> {
+        let network = self.networks.get(id)?;
+        let gateways = self
+            .subnets_of(id)
+            .into_iter()
+            .filter_map(|s| IpNet::new(s.gateway_ip?, s.cidr.prefix_len()).ok())
+            .collect();
+        Some(NetworkView { id: id.into(), mtu: network.mtu, gateways })
     }
 
     fn port_view(&self, port: &Port, members: &BTreeMap<&str, Vec<IpNet>>) -> PortView {

@@ -63,6 +63,20 @@ impl NeutronService {
         }
     }
 
+    /// The first [`Self::settle`] after a start, which also ends what an earlier run left on the data path.
+    pub(crate) async fn settle_first(&self) {
+        let Some(path) = self.wiring.path.clone() else { return };
+        self.settle().await;
+        let wanted = self.read(|model| model.views().networks);
+        if self.wiring.installed(|installed| installed.networks != wanted) {
+            // A bridge that could not be taken over may have containers in it; the next settling tries again.
+            return;
+        }
+        if let Err(error) = path.all_told().await {
+            tracing::warn!(%error, "cannot remove what an earlier run left");
+        }
+    }
+
     async fn settle_network(&self, path: &dyn NetworkDataPath, network: &str) {
         let wanted = self.read(|model| model.views());
         let before = self.wiring.installed(|installed| installed.clone());
@@ -85,7 +99,9 @@ impl NeutronService {
                 self.raise_port(path, view, old.is_none()).await;
             }
         }
-        if !wanted.networks.contains_key(network) && before.networks.contains_key(network) {
+        // Looked up anew: a binding that failed just now may have been the network's only one.
+        let unused = self.read(|model| !model.views().networks.contains_key(network));
+        if unused && self.wiring.installed(|installed| installed.networks.contains_key(network)) {
             match path.network_down(network).await {
                 Ok(()) => self.wiring.installed(|i| drop(i.networks.remove(network))),
                 Err(error) => tracing::warn!(network, %error, "cannot take the network down"),

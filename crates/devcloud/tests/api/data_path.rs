@@ -78,11 +78,44 @@ async fn start() -> (Cloud, Arc<Recorder>, String) {
 }
 
 #[tokio::test]
-async fn a_network_comes_and_goes_with_its_gateways() {
+async fn a_network_is_up_while_a_port_of_it_is_bound() {
     let (cloud, path, network) = start().await;
-    let view = path.networks.lock().unwrap()[&network].clone();
+    let seen = || path.networks.lock().unwrap().get(&network).cloned();
+    // The subnet's DHCP port does not count, nor does a port that is not bound.
+    let waiting = id(&cloud.port(json!({"network_id": network})).await.body["port"]);
+    assert_eq!(seen(), None);
+    let bind = |host: &str| json!({"port": {"binding:host_id": host}});
+    cloud.put(&format!("ports/{waiting}"), bind("h")).await;
+    let view = seen().unwrap();
     assert_eq!((view.mtu, view.gateways), (1450, vec!["10.1.0.1/24".parse().unwrap()]));
-    cloud.delete(&format!("networks/{network}")).await;
+    let other = id(&cloud.port(json!({"network_id": network, "binding:host_id": "h"})).await.body["port"]);
+    cloud.put(&format!("ports/{waiting}"), bind("")).await;
+    assert!(seen().is_some());
+    cloud.delete(&format!("ports/{other}")).await;
+    assert_eq!(seen(), None);
+}
+
+#[tokio::test]
+async fn a_network_whose_only_binding_failed_is_not_up() {
+    let (cloud, path, network) = start().await;
+    *path.fail_ports.lock().unwrap() = true;
+    cloud.port(json!({"network_id": network, "binding:host_id": "h"})).await;
+    assert!(path.networks.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn many_ports_that_come_and_go_at_once_never_lack_their_network() {
+    let (cloud, path, network) = start().await;
+    let live = async |_| {
+        for _ in 0..4 {
+            let bound = json!({"network_id": network, "binding:host_id": "h"});
+            let port = id(&cloud.port(bound).await.body["port"]);
+            assert!(path.networks.lock().unwrap().contains_key(&network), "bound, hence up");
+            assert!(path.port(&port).is_some());
+            cloud.delete(&format!("ports/{port}")).await;
+        }
+    };
+    futures_util::future::join_all((0..8).map(live)).await;
     assert!(path.networks.lock().unwrap().is_empty());
 }
 

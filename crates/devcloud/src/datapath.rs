@@ -90,7 +90,7 @@ pub trait NetworkDataPath: Send + Sync + std::fmt::Debug {
     }
     /// Receives `(port id prefix of 11 characters, up)` whenever a `tap...` device appears with carrier or goes.
     fn link_events(&self) -> tokio::sync::broadcast::Receiver<(String, bool)>;
-    /// The port id prefixes of all `tap...` devices with carrier now, for whoever missed events; `None`: cannot
+    /// The port id prefixes of all `tap...` devices with carrier now, for whoever missed events or was not there yet; `None`: cannot
     /// say.
     async fn links_up(&self) -> Option<std::collections::BTreeSet<String>> {
         None

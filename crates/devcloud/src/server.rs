@@ -1,6 +1,5 @@
 //! Starting and stopping: one listener in front of all services.
 
-use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -78,7 +77,11 @@ impl DevCloud {
             }
         };
         model.vif = VifTypes { default: options.vif_type.clone(), ..VifTypes::default() };
-        model.links_up = options.network_path.is_some().then(BTreeSet::new);
+        // Asked for before anybody can look, so that no port seems down for a moment.
+        model.links_up = match &options.network_path {
+            Some(path) => Some(path.links_up().await.unwrap_or_default()),
+            None => None,
+        };
         for id in model.ports.keys().cloned().collect::<Vec<_>>() {
             model.refresh_status(&id);
         }

@@ -488,6 +488,21 @@ fn link_events_follow_the_carrier() {
 }
 
 #[test]
+fn the_devices_that_are_up_are_those_of_ports_with_carrier() {
+    in_world(|world| async move {
+        let a = world.plug(port(10, NET, vec![])).await;
+        let b = world.plug(port(11, NET, vec![])).await;
+        ip(&world.netns, "link add tap0 type veth peer name other");
+        for name in ["tap0", "other"] {
+            ip(&world.netns, &format!("link set {name} up"));
+        }
+        ip(&b.netns, "link set eth0 down");
+        let up: Vec<_> = world.bridges.links_up().await.unwrap().into_iter().collect();
+        assert_eq!(up, [a.port.id[..11].to_owned()]);
+    });
+}
+
+#[test]
 fn repeats_are_fine_and_closing_leaves_nothing() {
     in_world(|world| async move {
         let view = network(NET);

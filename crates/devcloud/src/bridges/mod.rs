@@ -11,6 +11,7 @@ mod state;
 mod table;
 mod watch;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -162,6 +163,19 @@ impl NetworkDataPath for Bridges {
         self.shared.remove_bridges(|_, bridge| !state.holds(bridge.index)).await?;
         state.forget_inherited();
         Ok(())
+    }
+
+    async fn links_up(&self) -> Option<BTreeSet<String>> {
+        match self.shared.links.links().await {
+            Ok(links) => {
+                let up = links.iter().filter(|link| link.carrier);
+                Some(up.filter_map(|link| names::port_of(&link.name)).map(str::to_owned).collect())
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot list links, ports keep the state they have");
+                None
+            }
+        }
     }
 
     fn link_events(&self) -> broadcast::Receiver<(String, bool)> {

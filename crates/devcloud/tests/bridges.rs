@@ -462,6 +462,20 @@ fn two_networks_with_the_same_addresses_do_not_meet() {
 }
 
 #[test]
+fn of_two_networks_with_the_same_range_the_gateway_of_the_older_answers_and_then_the_others() {
+    in_world(|world| async move {
+        world.bridges.network_up(&network(NET)).await.unwrap();
+        world.bridges.network_up(&network(OTHER_NET)).await.unwrap();
+        let first = world.run(port(10, NET, vec![rule(false, false)])).await;
+        let second = world.run(port(0x20, OTHER_NET, vec![rule(false, false)])).await;
+        assert!(pings(&first.netns, [10, 5, 0, 1], true));
+        world.bridges.port_down(&first.port.id).await.unwrap();
+        world.bridges.network_down(NET).await.unwrap();
+        assert!(pings(&second.netns, [10, 5, 0, 1], true));
+    });
+}
+
+#[test]
 fn link_events_follow_the_carrier() {
     in_world(|world| async move {
         let mut events = world.bridges.link_events();

@@ -2,6 +2,15 @@
 //!
 //! One nftables table of the bridge family per cloud instance holds everything. A port's filter is keyed by the name
 //! of its device and exists before the device does, so that its first packet is filtered.
+//!
+//! Networks of one namespace share its route table. Two of them with the same range are two wires whose containers
+//! never meet, but only one at a time has a gateway that answers: the host's own packets into the range, replies of
+//! the gateway included, leave by the bridge that came first; when it goes, the other takes over. With strict reverse
+//! path filtering the second network's gateway is not even found by ARP. Routing rules do not help, since a reply is
+//! the host's own packet and `iif` in a rule does not see where the request came from; marks on packets would need
+//! `fwmark_reflect` and `tcp_fwmark_accept` for the whole host and still leave UDP out; a VRF per bridge would hide
+//! the host's services from containers unless `*_l3mdev_accept` were set for the whole host. All three turn switches
+//! that are the operator's.
 
 mod names;
 mod nft;

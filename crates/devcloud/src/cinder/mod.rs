@@ -1,7 +1,7 @@
 //! Cinder: the Block Storage API v3, microversions 3.0 to 3.71, over one in-memory model.
 //!
 //! Source: the Block Storage API reference and the behaviour of Cinder's master branch. Each module holds one family
-//! of requests; [`model`] is what they change, [`transitions`] what happens after the answer.
+//! of requests; `model` is what they change, `transitions` what happens after the answer.
 
 mod actions;
 mod attachments;

@@ -1,9 +1,12 @@
 //! `kuryr config check` and `kuryr config sample`.
 
-use oslo_config::{Problem, schemas};
+use std::fs::File;
+
+use oslo_config::schemas;
 
 use crate::arguments::{ConfigAction, ConfigArguments, ConfigSources, Plugin};
 use crate::error::Error;
+use crate::settings::Configuration;
 use crate::{output, settings};
 
 pub(crate) fn run(args: &ConfigArguments) -> Result<(), Error> {
@@ -20,30 +23,39 @@ pub(crate) fn run(args: &ConfigArguments) -> Result<(), Error> {
     }
 }
 
+/// Errors fail; what is only doubtful, or could be put right on this host without touching the file, is a warning.
 fn check(sources: &ConfigSources) -> Result<(), Error> {
-    let mut problems = Vec::new();
-    let mut read = Vec::new();
-    let mut kinds = Vec::new();
-    for (plugin, loader, files) in settings::loaders(sources) {
-        let Some(loader) = loader else { continue };
-        read.extend(files);
-        problems.extend(loader.check());
-        kinds.push((plugin, loader));
+    let configuration = settings::read(sources, None, |problem| {
+        output::line(format_args!("{}: {problem}", problem.severity()));
+    })?;
+    for warning in warnings(&configuration) {
+        output::line(format_args!("warning: {warning}"));
     }
-    if kinds.is_empty() {
-        return Err(Error::NoConfiguration);
-    }
-    for problem in &problems {
-        output::line(problem);
-    }
-    let count = problems.iter().filter(|p| Problem::is_error(p)).count();
-    if count > 0 {
-        return Err(Error::Configuration { count });
-    }
-    // What no single option can tell: credentials that do not fit together, files that cannot be read.
-    settings::load(sources, None)?;
-    for file in read {
-        output::line(format_args!("{}: fine", file.display()));
+    for (_, loader, files) in settings::loaders(sources) {
+        if loader.is_some() {
+            files.iter().for_each(|file| output::line(format_args!("{}: usable", file.display())));
+        }
     }
     Ok(())
+}
+
+fn warnings(configuration: &Configuration) -> Vec<String> {
+    let mut warnings = configuration.doubts.clone();
+    warnings.extend(configuration.unserved.iter().map(|reason| format!("{reason}; `serve` will not start")));
+    let tls = configuration.network.as_ref().and_then(|n| n.tcp.as_ref()?.tls.as_ref());
+    if let Some(files) = tls {
+        let authorities = files.client_authorities.as_ref();
+        for path in [&files.certificate, &files.key].into_iter().chain(authorities) {
+            if let Err(error) = File::open(path) {
+                warnings.push(format!("cannot open {}: {error}; `serve` will not start", path.display()));
+            }
+        }
+        if authorities.is_none() {
+            warnings.push(
+                "[DEFAULT] ssl_ca_file is not set: whoever reaches the TLS port controls the networks of this host"
+                    .to_owned(),
+            );
+        }
+    }
+    warnings
 }

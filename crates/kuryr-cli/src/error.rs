@@ -60,6 +60,12 @@ pub(crate) enum Error {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// A server ended although nobody asked it to.
+    #[error("a plugin's server died: {reason}; this is a defect, please report it")]
+    Died {
+        /// How.
+        reason: String,
+    },
     /// Nobody serves on this host.
     #[error("no `kuryr serve` answers on {}: {reason}; is it running, with this state_dir?", socket.display())]
     NotServing {

@@ -2,7 +2,7 @@
 //! where the configuration asks for it.
 
 use docker_plugin::Plugin;
-use docker_plugin::server::{Listener, PlainTcp, UnixSocketOptions, activated_sockets};
+use docker_plugin::server::{ActivatedSocket, Listener, PlainTcp, UnixSocketOptions, activated_sockets};
 
 use crate::arguments::ServeArguments;
 use crate::error::Error;
@@ -23,6 +23,8 @@ pub(crate) fn bind(
         let ours = |name: &str| name == plugin.name() || name.strip_suffix(".socket") == Some(plugin.name());
         let (mine, others): (Vec<_>, Vec<_>) = passed.into_iter().partition(|socket| ours(socket.name()));
         passed = others;
+        let tcp = tcp.filter(|_| plugin.name() == "kuryr");
+        let has_tcp = mine.iter().any(ActivatedSocket::is_tcp);
         for socket in mine {
             let tls = if socket.is_tcp() { tcp.and_then(|t| t.tls.as_ref()) } else { None };
             listeners.push(socket.into_listener(plain, tls)?);
@@ -30,12 +32,13 @@ pub(crate) fn bind(
         if listeners.is_empty() {
             let path = args.plugin_dir.join(format!("{}.sock", plugin.name()));
             listeners.push(Listener::unix(path, &UnixSocketOptions::default())?);
-            if let Some(tcp) = tcp.filter(|_| plugin.name() == "kuryr") {
-                listeners.push(match &tcp.tls {
-                    Some(files) => Listener::tls(tcp.address, files)?,
-                    None => Listener::tcp(tcp.address, plain)?,
-                });
-            }
+        }
+        // What the service manager passes replaces what we would open ourselves, kind by kind.
+        if let Some(tcp) = tcp.filter(|_| !has_tcp) {
+            listeners.push(match &tcp.tls {
+                Some(files) => Listener::tls(tcp.address, files)?,
+                None => Listener::tcp(tcp.address, plain)?,
+            });
         }
         served.push((plugin, listeners));
     }

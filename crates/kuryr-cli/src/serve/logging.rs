@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::sync::Mutex;
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::fmt::writer::{BoxMakeWriter, MakeWriterExt};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -24,7 +24,12 @@ pub(crate) fn start(logging: &Logging) -> Result<(), Error> {
             let file = OpenOptions::new().create(true).append(true).open(path);
             let file =
                 file.map_err(|source| Error::Io { action: "open the log", what: path.clone(), source })?;
-            BoxMakeWriter::new(Mutex::new(file))
+            let file = Mutex::new(file);
+            if logging.stderr {
+                BoxMakeWriter::new(file.and(std::io::stderr))
+            } else {
+                BoxMakeWriter::new(file)
+            }
         }
     };
     let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false);

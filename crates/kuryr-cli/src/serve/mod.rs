@@ -5,8 +5,9 @@ pub(crate) mod logging;
 mod services;
 mod status_socket;
 
-use docker_plugin::server::{self, ServerOptions};
-use tokio::signal::unix::{SignalKind, signal};
+use docker_plugin::server::{self, Drained, ServerOptions};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use status_socket::path as status_path;
@@ -18,58 +19,78 @@ use crate::settings;
 /// Runs until a signal says to end; then finishes what runs.
 pub(crate) async fn run(args: ServeArguments) -> Result<(), Error> {
     let configuration = settings::load(&args.sources, args.only)?;
+    if let Some(reason) = configuration.unserved.first() {
+        return Err(Error::Setting(reason.clone()));
+    }
+    // From here on a signal ends us in order, however early it comes.
+    let signals = Signals::listen()?;
     logging::start(&configuration.logging)?;
     // The journal is locked before a socket is touched: a second process must not take the first one's away.
     let services = services::open(&configuration)?;
     let plugins = services.plugins(&configuration);
     let served = listeners::bind(plugins, &configuration, &args)?;
-    let status = status_socket::bind(&services)?;
-
     let stop = CancellationToken::new();
-    let servers: Vec<_> = served
-        .into_iter()
-        .map(|(plugin, listeners)| {
-            tokio::spawn(server::serve(plugin, listeners, ServerOptions::default(), stop.clone()))
-        })
-        .collect();
-    let status =
-        status.map(|listener| tokio::spawn(status_socket::serve(listener, services.clone(), stop.clone())));
+    let mut reporters = JoinSet::new();
+    for socket in status_socket::bind(&services)? {
+        reporters.spawn(status_socket::serve(socket, services.clone(), stop.clone()));
+    }
+    let mut servers = JoinSet::new();
+    for (plugin, listeners) in served {
+        tracing::info!(plugin = plugin.name(), ?listeners, "listening");
+        servers.spawn(server::serve(plugin, listeners, ServerOptions::default(), stop.clone()));
+    }
     // Docker is served before the cloud answers: a dead cloud must not hold up the start of every container.
     let recovery = tokio::spawn(services.clone().recover());
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "serving");
 
-    wait_for_the_end().await?;
+    // A server ends by itself only when it cannot serve; half a service would go unnoticed for long.
+    let mut outcome = tokio::select! {
+        () = signals.wait() => Ok(()),
+        Some(ended) = servers.join_next() => ended_server(ended),
+    };
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     stop.cancel();
+    // What recovery left is in the journal, for the next start.
     recovery.abort();
-    for server in servers {
-        match server.await {
-            Ok(Ok(drained)) if drained.unfinished > 0 => {
-                tracing::warn!(
-                    calls = drained.unfinished,
-                    "ended with calls running; the next start finishes them"
-                );
-            }
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => return Err(error.into()),
-            Err(error) => tracing::error!(%error, "a server died"),
-        }
+    while let Some(ended) = servers.join_next().await {
+        outcome = outcome.and(ended_server(ended));
     }
-    if let Some(status) = status {
-        let _ = status.await;
-    }
+    reporters.join_all().await;
     tracing::info!("ended");
-    Ok(())
+    outcome
 }
 
-async fn wait_for_the_end() -> Result<(), Error> {
-    let handler =
-        |kind| signal(kind).map_err(|source| Error::Io { action: "handle", what: "signals".into(), source });
-    let (mut term, mut int) = (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = term.recv() => tracing::info!("asked to end, finishing what runs"),
-        _ = int.recv() => tracing::info!("interrupted, finishing what runs"),
+fn ended_server(ended: Result<docker_plugin::Result<Drained>, JoinError>) -> Result<(), Error> {
+    match ended {
+        Ok(Ok(Drained { unfinished: 0 })) => Ok(()),
+        Ok(Ok(Drained { unfinished })) => {
+            tracing::warn!(calls = unfinished, "ended with calls running; the next start finishes them");
+            Ok(())
+        }
+        Ok(Err(error)) => Err(error.into()),
+        Err(error) => Err(Error::Died { reason: error.to_string() }),
     }
-    Ok(())
+}
+
+/// The signals that end the process in order.
+struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Error> {
+        let handler = |kind| {
+            signal(kind).map_err(|source| Error::Io { action: "handle", what: "signals".into(), source })
+        };
+        Ok(Self { term: handler(SignalKind::terminate())?, int: handler(SignalKind::interrupt())? })
+    }
+
+    async fn wait(mut self) {
+        tokio::select! {
+            _ = self.term.recv() => tracing::info!("asked to end, finishing what runs"),
+            _ = self.int.recv() => tracing::info!("interrupted, finishing what runs"),
+        }
+    }
 }

@@ -16,7 +16,7 @@ use crate::settings::{Configuration, NetworkPlugin, VolumePlugin};
 pub(crate) struct Services {
     pub(crate) network: Option<kuryr::Service>,
     pub(crate) volume: Option<fuxi::Service>,
-    /// The first of them holds the status socket. Kept for their locks.
+    /// Kept for their locks; a status socket is in each of them.
     pub(crate) states: Vec<Arc<StateDir>>,
 }
 

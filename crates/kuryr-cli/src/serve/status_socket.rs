@@ -17,28 +17,46 @@ pub(crate) fn path(state_dir: &Path) -> PathBuf {
     state_dir.join("status.sock")
 }
 
-pub(crate) fn bind(services: &Services) -> Result<Option<UnixListener>, Error> {
-    let Some(state) = services.states.first() else { return Ok(None) };
-    let path = path(state.path());
-    let failed = |action: &'static str| {
-        let what = path.clone();
-        move |source| Error::Io { action, what, source }
-    };
-    // The journal's lock is ours, so a socket that is still there was left by a process that died.
-    match std::fs::remove_file(&path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed("remove")(e)),
-        _ => {}
-    }
-    let listener = UnixListener::bind(&path).map_err(failed("listen on"))?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(failed("protect"))?;
-    Ok(Some(listener))
+/// One in every state directory, so that each plugin's is found with its own configuration alone.
+pub(crate) fn bind(services: &Services) -> Result<Vec<Socket>, Error> {
+    services.states.iter().map(|state| Socket::bind(path(state.path()))).collect()
 }
 
-pub(crate) async fn serve(listener: UnixListener, services: Services, stop: CancellationToken) {
+/// The socket; its file goes with it.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+impl Socket {
+    fn bind(path: PathBuf) -> Result<Self, Error> {
+        let failed = |action: &'static str| {
+            let what = path.clone();
+            move |source| Error::Io { action, what, source }
+        };
+        // The journal's lock is ours, so a socket that is still there was left by a process that died.
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed("remove")(e)),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&path).map_err(failed("listen on"))?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(failed("protect"))?;
+        Ok(Self { listener, path })
+    }
+}
+
+pub(crate) async fn serve(socket: Socket, services: Services, stop: CancellationToken) {
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
-            accepted = listener.accept() => accepted,
+            accepted = socket.listener.accept() => accepted,
         };
         let Ok((mut stream, _)) = accepted else {
             tokio::time::sleep(Duration::from_millis(200)).await;
@@ -48,9 +66,6 @@ pub(crate) async fn serve(listener: UnixListener, services: Services, stop: Canc
         tokio::spawn(async move {
             let _ = tokio::time::timeout(Duration::from_secs(5), stream.write_all(text.as_bytes())).await;
         });
-    }
-    if let Some(state) = services.states.first() {
-        let _ = std::fs::remove_file(path(state.path()));
     }
 }
 

@@ -6,7 +6,7 @@ mod volume;
 
 use std::path::PathBuf;
 
-use oslo_config::{Found, Loaded, Loader, Places, schemas};
+use oslo_config::{Found, Loaded, Loader, Places, Problem, schemas};
 
 pub(crate) use network::NetworkPlugin;
 pub(crate) use volume::VolumePlugin;
@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::output;
 
 /// Everything configured.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Configuration {
     /// The network plugin, if configured.
     pub(crate) network: Option<NetworkPlugin>,
@@ -24,6 +24,10 @@ pub(crate) struct Configuration {
     pub(crate) volume: Option<VolumePlugin>,
     /// How to log.
     pub(crate) logging: Logging,
+    /// Settings that are right but ask for what this release does not do: `serve` refuses to start.
+    pub(crate) unserved: Vec<String>,
+    /// Settings that are probably not what was meant.
+    pub(crate) doubts: Vec<String>,
 }
 
 /// How to log.
@@ -35,6 +39,8 @@ pub(crate) struct Logging {
     pub(crate) json: bool,
     /// Into this file instead of standard error.
     pub(crate) file: Option<PathBuf>,
+    /// To standard error as well.
+    pub(crate) stderr: bool,
 }
 
 /// The loader of each plugin's configuration, with the files it reads; `None` where no file was named or found.
@@ -61,32 +67,86 @@ pub(crate) fn loaders(sources: &ConfigSources) -> Vec<(Plugin, Option<Loader>, V
         .collect()
 }
 
-/// Reads the configuration of both plugins, or of the one asked for. Warnings are printed.
+/// Reads the configuration of both plugins, or of the one asked for. Warnings go to standard error.
 ///
 /// # Errors
 /// Errors in files are printed one by one; the error returned counts them.
 pub(crate) fn load(sources: &ConfigSources, only: Option<Plugin>) -> Result<Configuration, Error> {
-    let mut configuration = Configuration { network: None, volume: None, logging: Logging::default() };
+    let configuration =
+        read(sources, only, |problem| output::note(format_args!("{}: {problem}", problem.severity())))?;
+    configuration.doubts.iter().for_each(|doubt| output::note(format_args!("warning: {doubt}")));
+    Ok(configuration)
+}
+
+/// [`load`] with the problems of files given to `tell`, and doubts to nobody.
+pub(crate) fn read(
+    sources: &ConfigSources,
+    only: Option<Plugin>,
+    tell: impl Fn(&Problem),
+) -> Result<Configuration, Error> {
+    let mut configuration = Configuration::default();
     let mut any = false;
+    let mut wrong = 0;
     for (plugin, loader, files) in loaders(sources) {
         let Some(loader) = loader.filter(|_| only.is_none_or(|o| o == plugin)) else { continue };
         any = true;
-        let loaded = loader.load().map_err(|problems| {
-            problems.iter().for_each(output::note);
-            Error::Configuration { count: problems.iter().filter(|p| p.is_error()).count() }
-        })?;
-        loaded.warnings().iter().for_each(output::note);
+        let loaded = match loader.load() {
+            Ok(loaded) => loaded,
+            Err(problems) => {
+                problems.iter().for_each(&tell);
+                wrong += problems.iter().filter(|p| p.is_error()).count();
+                continue;
+            }
+        };
+        loaded.warnings().iter().for_each(&tell);
+        // The problems of all files are told before one that needs them all to be right.
+        if wrong > 0 {
+            continue;
+        }
         let logging = Logging::read(&loaded)?;
         configuration.logging.debug |= logging.debug;
         configuration.logging.json |= logging.json;
+        configuration.logging.stderr |= logging.stderr;
         configuration.logging.file = configuration.logging.file.or(logging.file);
         let place = files.first().map(|f| f.display().to_string()).unwrap_or_default();
         match plugin {
-            Plugin::Kuryr => configuration.network = Some(NetworkPlugin::read(&loaded, &place)?),
-            Plugin::Fuxi => configuration.volume = Some(VolumePlugin::read(&loaded, &place)?),
+            Plugin::Kuryr => {
+                configuration.unserved.extend(network::unserved(&loaded, &place)?);
+                configuration.network = Some(NetworkPlugin::read(&loaded, &place)?);
+            }
+            Plugin::Fuxi => {
+                configuration.unserved.extend(volume::unserved(&loaded, &place)?);
+                configuration.doubts.extend(volume::doubts(&loaded, &place)?);
+                configuration.volume = Some(VolumePlugin::read(&loaded, &place)?);
+            }
         }
     }
-    if any { Ok(configuration) } else { Err(Error::NoConfiguration) }
+    match (wrong, any) {
+        (0, true) => Ok(configuration),
+        (0, false) => Err(Error::NoConfiguration),
+        (count, _) => Err(Error::Configuration { count }),
+    }
+}
+
+/// The state directories of the plugins that are configured, each once. Needs no credentials: whoever asks how the
+/// service is may not have those of its environment.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn state_dirs(sources: &ConfigSources) -> Result<Vec<PathBuf>, Error> {
+    let mut dirs = Vec::new();
+    for (_, loader, _) in loaders(sources) {
+        let Some(loader) = loader else { continue };
+        let loaded = loader.load().map_err(|problems| {
+            problems.iter().filter(|p| p.is_error()).for_each(output::note);
+            Error::Configuration { count: problems.iter().filter(|p| p.is_error()).count() }
+        })?;
+        let dir = state_dir(&loaded)?;
+        if !dirs.contains(&dir) {
+            dirs.push(dir);
+        }
+    }
+    if dirs.is_empty() { Err(Error::NoConfiguration) } else { Ok(dirs) }
 }
 
 impl Logging {
@@ -95,6 +155,7 @@ impl Logging {
         Ok(Self {
             debug: loaded.bool("DEFAULT", "debug")?,
             json: loaded.bool("DEFAULT", "use_json")?,
+            stderr: loaded.bool("DEFAULT", "use_stderr")?,
             file: loaded.path("DEFAULT", "log_file")?.map(|file| directory.join(file)),
         })
     }

@@ -50,13 +50,6 @@ pub(crate) struct Tcp {
 
 impl NetworkPlugin {
     pub(super) fn read(loaded: &Loaded, place: &str) -> Result<Self, Error> {
-        let driver = text(loaded, "binding", "default_driver")?;
-        let driver = driver.rsplit('.').next().unwrap_or_default();
-        if driver != "veth" {
-            return Err(Error::Setting(format!(
-                "[binding] default_driver = {driver} in {place} is not served yet: this release binds with veth"
-            )));
-        }
         let timeout = loaded.integer("neutron", "vif_plugging_timeout")?.unwrap_or_default();
         let defaults = kuryr::Settings::default();
         let service = kuryr::Settings {
@@ -76,12 +69,7 @@ impl NetworkPlugin {
             ..defaults
         };
         let scope = match text(loaded, "DEFAULT", "capability_scope")?.as_str() {
-            "global" => {
-                return Err(Error::Setting(format!(
-                    "[DEFAULT] capability_scope = global in {place} is not served yet: this release makes networks of \
-                     local scope"
-                )));
-            }
+            "global" => Scope::Global,
             _ => Scope::Local,
         };
         Ok(Self {
@@ -96,6 +84,25 @@ impl NetworkPlugin {
             },
         })
     }
+}
+
+/// What the file asks for and this release does not do.
+pub(super) fn unserved(loaded: &Loaded, place: &str) -> Result<Vec<String>, Error> {
+    let mut unserved = Vec::new();
+    let driver = text(loaded, "binding", "default_driver")?;
+    let driver = driver.rsplit('.').next().unwrap_or_default();
+    if driver != "veth" {
+        unserved.push(format!(
+            "[binding] default_driver = {driver} in {place} is not served yet: this release binds with veth"
+        ));
+    }
+    if text(loaded, "DEFAULT", "capability_scope")? == "global" {
+        unserved.push(format!(
+            "[DEFAULT] capability_scope = global in {place} is not served yet: this release makes networks of local \
+             scope"
+        ));
+    }
+    Ok(unserved)
 }
 
 /// TCP is served where somebody asked for it: an address of their own, or TLS.

@@ -28,31 +28,14 @@ pub(crate) struct VolumePlugin {
 
 impl VolumePlugin {
     pub(super) fn read(loaded: &Loaded, place: &str) -> Result<Self, Error> {
-        let refuse = |text: String| Err(Error::Setting(format!("{text} in {place}")));
-        let providers = loaded.list("DEFAULT", "volume_providers")?;
-        if !providers.iter().any(|p| p == "cinder") {
-            return refuse("[DEFAULT] volume_providers must name cinder".into());
-        }
-        if text(loaded, "cinder", "volume_connector")? != "osbrick" {
-            return refuse(
-                "[cinder] volume_connector: this release connects volumes itself, with osbrick".into(),
-            );
-        }
         let fstype = text(loaded, "cinder", "fstype")?;
         let Ok(default_filesystem) = fstype.parse() else {
-            return refuse(format!("[cinder] fstype = {fstype}: ext4, xfs and btrfs can be made"));
+            return Err(Error::Setting(format!(
+                "[cinder] fstype = {fstype} in {place}: ext4, xfs and btrfs can be made"
+            )));
         };
         let non_empty = |key: &str| -> Result<Option<String>, Error> {
             Ok(Some(text(loaded, "cinder", key)?).filter(|t| !t.is_empty()))
-        };
-        let my_ip = match loaded.get_str("DEFAULT", "my_ip")?.filter(|ip| !ip.is_empty()) {
-            None => None,
-            Some(text) => match text.parse() {
-                Ok(ip) => Some(ip),
-                Err(_) => {
-                    return refuse(format!("[DEFAULT] my_ip = {text}: an IP address of this host is needed"));
-                }
-            },
         };
         let defaults = fuxi::Settings::default();
         let size = loaded.integer("DEFAULT", "default_volume_size")?.and_then(|s| u64::try_from(s).ok());
@@ -72,7 +55,46 @@ impl VolumePlugin {
                 .path("DEFAULT", "volume_dir")?
                 .map_or_else(|| "/fuxi/data".into(), PathBuf::from),
             host: host(loaded)?,
-            my_ip,
+            my_ip: my_ip(loaded)?.and_then(|text| text.parse().ok()),
         })
     }
+}
+
+fn my_ip(loaded: &Loaded) -> Result<Option<&str>, Error> {
+    Ok(loaded.get_str("DEFAULT", "my_ip")?.filter(|ip| !ip.is_empty()))
+}
+
+/// What the file asks for and this release does not do.
+pub(super) fn unserved(loaded: &Loaded, place: &str) -> Result<Vec<String>, Error> {
+    let mut unserved = Vec::new();
+    let providers = loaded.list("DEFAULT", "volume_providers")?;
+    // Unset means what this release has.
+    if !providers.is_empty() && !providers.iter().any(|p| p == "cinder") {
+        unserved.push(format!(
+            "[DEFAULT] volume_providers in {place} must name cinder: this release serves no other"
+        ));
+    }
+    if text(loaded, "cinder", "volume_connector")? != "osbrick" {
+        unserved.push(format!(
+            "[cinder] volume_connector in {place} must be osbrick: this release connects volumes itself"
+        ));
+    }
+    Ok(unserved)
+}
+
+/// What the file asks for and will go without.
+pub(super) fn doubts(loaded: &Loaded, place: &str) -> Result<Vec<String>, Error> {
+    let mut doubts = Vec::new();
+    if let Some(text) = my_ip(loaded)?.filter(|text| text.parse::<IpAddr>().is_err()) {
+        doubts.push(format!(
+            "[DEFAULT] my_ip = {text} in {place} is no IP address; attachments will name none, write this host's \
+             address towards the storage"
+        ));
+    }
+    if loaded.list("DEFAULT", "volume_providers")?.iter().any(|p| p == "manila") {
+        doubts.push(format!(
+            "[DEFAULT] volume_providers in {place} names manila, which is not served yet; volumes come from cinder"
+        ));
+    }
+    Ok(doubts)
 }

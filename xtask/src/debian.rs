@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::exec::{Program, say};
+use crate::exec::{Program, require_root, say};
 
 /// A package and a file that shows it is there.
 type Package = (&'static str, &'static str);

@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -10,6 +11,15 @@ use anyhow::{Context, Result, bail};
 /// Prints a line on standard error, where it does not mix with results.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Fails unless we are root: namespaces, links, mounts and packages need it.
+pub(crate) fn require_root() -> Result<()> {
+    let owner = std::fs::metadata("/proc/self").context("cannot tell who we are")?.uid();
+    if owner != 0 {
+        bail!("this makes namespaces, links and mounts and may install packages: run it as root");
+    }
+    Ok(())
 }
 
 /// The workspace's root.

@@ -31,6 +31,7 @@ const ROOT_PACKAGES: &str = "docker.io,iptables,iproute2,nftables,busybox-static
 
 /// Installs what is missing, after saying so.
 pub(crate) fn install(packages: &[Package]) -> Result<()> {
+    require_root()?;
     let missing: Vec<&str> =
         packages.iter().filter(|(_, file)| !exists(file)).map(|(name, _)| *name).collect();
     if missing.is_empty() {

@@ -36,13 +36,15 @@ impl Test {
         let engines =
             if self.engines.is_empty() { DEFAULT_ENGINES.map(str::to_owned).to_vec() } else { self.engines };
         for word in engines {
-            let root = match engine(&word)? {
-                Engine::Machine => String::new(),
-                Engine::Root(path) => path.to_string_lossy().into_owned(),
+            let (root, only) = match engine(&word)? {
+                Engine::Machine => (String::new(), None),
+                // The demo always uses the machine's engine.
+                Engine::Root(path) => (path.to_string_lossy().into_owned(), Some(["--test", "suite"])),
             };
             say(&format!("Behaviour suite against Docker `{word}`"));
             Cargo::new("test")
                 .args(["--locked", "--package", "behaviour"])
+                .args(only.iter().flatten())
                 .args(self.filter.iter())
                 .env("KURYR_TEST_BINARY", target_dir().join("debug/kuryr"))
                 .env("KURYR_TEST_ROOT", root)

@@ -1,7 +1,11 @@
 //! The behaviour suite. Each case drives Docker's own client against a world of real parts and is followed by a look
 //! for anything left behind, missing or changed. See `CONTRIBUTING.md` for how to run one case.
 
-#![allow(clippy::indexing_slicing, reason = "a case may panic; that fails it")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a case may panic, that fails it, and tell its time"
+)]
 
 mod addresses;
 mod adopted;

@@ -137,10 +137,13 @@ impl Inner {
         Ok(found)
     }
 
-    /// Forgets a group somebody deleted in the cloud.
-    pub(crate) async fn forget_group(&self, key: &str) -> Result<()> {
+    /// Forgets a group somebody deleted in the cloud, unless another endpoint has made it anew already.
+    pub(crate) async fn forget_group(&self, key: &str, deleted: &str) -> Result<()> {
         let _turn = self.locks.lock("group", key).await;
-        Ok(self.groups.remove(key)?)
+        if self.groups.get(key).is_some_and(|g| g.neutron_id.as_deref() == Some(deleted)) {
+            self.groups.remove(key)?;
+        }
+        Ok(())
     }
 
     /// Removes the group if no port of ours carries it any more.

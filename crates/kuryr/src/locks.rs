@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
 
@@ -10,7 +11,7 @@ use tokio::sync::OwnedMutexGuard;
 pub(crate) struct Locks(Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>);
 
 impl Locks {
-    /// Waits for the object's turn. Order to avoid deadlock: network, address, endpoint, group.
+    /// Waits for the object's turn. Order to avoid deadlock: network, address, pool, tags, endpoint, group.
     pub(crate) async fn lock(&self, kind: &str, id: &str) -> OwnedMutexGuard<()> {
         let lock = {
             let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -18,5 +19,15 @@ impl Locks {
             Arc::clone(all.entry(format!("{kind} {id}")).or_default())
         };
         lock.lock_owned().await
+    }
+
+    /// As [`Self::lock`], but waits no longer than `patience`.
+    pub(crate) async fn lock_within(
+        &self,
+        patience: Duration,
+        kind: &str,
+        id: &str,
+    ) -> Option<OwnedMutexGuard<()>> {
+        tokio::time::timeout(patience, self.lock(kind, id)).await.ok()
     }
 }

@@ -60,6 +60,22 @@ impl Stale {
             list.dedup();
         }
     }
+
+    /// Takes in what another round did not finish.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.endpoints.extend(other.endpoints);
+        self.ports.extend(other.ports);
+        self.groups.extend(other.groups);
+        self.networks.extend(other.networks);
+    }
+
+    /// Drops what is in the journal no more.
+    fn forget_finished(&mut self, s: &Inner) {
+        self.endpoints.retain(|id| s.endpoints.get(id).is_some());
+        self.ports.retain(|id| s.ports.get(id).is_some());
+        self.groups.retain(|id| s.groups.get(id).is_some());
+        self.networks.retain(|id| s.networks.get(id).is_some());
+    }
 }
 
 /// Reservations made before this are old.
@@ -108,6 +124,14 @@ impl Inner {
     pub(crate) async fn sweep(&self) -> Result<()> {
         let mut stale = self.take_stale();
         stale.add_doomed(self);
+        let outcome = self.sweep_all(&mut stale).await;
+        // What failed is still in the journal; what a previous process began is still only in this list.
+        stale.forget_finished(self);
+        self.return_stale(stale);
+        outcome
+    }
+
+    async fn sweep_all(&self, stale: &mut Stale) -> Result<()> {
         for id in &stale.endpoints {
             self.logged("endpoint", id, self.sweep_endpoint(id).await)?;
         }
@@ -133,8 +157,6 @@ impl Inner {
                 self.logged("pool", &id, self.drop_pool(pool).await)?;
             }
         }
-        // What failed is still in the journal; what a previous process began is still only in this list.
-        self.return_stale(stale);
         Ok(())
     }
 
@@ -166,10 +188,7 @@ impl Inner {
         let _turn = self.locks.lock("network", id).await;
         match self.networks.get(id) {
             Some(row) if row.phase != Phase::Ready || id.starts_with(PENDING) => {
-                for port in self.ports.all(|p| p.network == id) {
-                    self.dismantle_port(port).await?;
-                }
-                self.dismantle_network(row).await
+                self.empty_network(row).await
             }
             _ => Ok(()),
         }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use ipnet::IpNet;
 use journal::StateDir;
@@ -15,9 +16,12 @@ use crate::api::{
 };
 use crate::locks::Locks;
 use crate::recover::Stale;
-use crate::state::{EndpointRow, GroupRow, NetworkRow, Phase, PoolRow, PortRow};
+use crate::state::{EndpointRow, GroupRow, NetworkRow, Phase, PoolRow, PortRow, now};
 use crate::table::Table;
 use crate::{Error, HostLinks, Neutron, Result, Settings};
+
+/// Docker wants `Leave` answered at once, and it changes nothing outside the journal.
+const LEAVE_WAIT: Duration = Duration::from_millis(20);
 
 /// The network service. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -39,6 +43,8 @@ pub(crate) struct Inner {
     extensions: OnceCell<BTreeSet<String>>,
     pub(crate) sweeper: OnceLock<()>,
     stale: Mutex<Stale>,
+    /// When this process began; milliseconds since 1970.
+    pub(crate) started: u64,
 }
 
 impl std::fmt::Debug for Service {
@@ -71,6 +77,7 @@ impl Service {
             extensions: OnceCell::new(),
             sweeper: OnceLock::new(),
             stale: Mutex::default(),
+            started: now(),
         };
         inner.return_stale(Stale::of(&inner));
         Ok(Self { inner: Arc::new(inner) })
@@ -175,8 +182,12 @@ impl Service {
     /// # Errors
     /// [`Error::NotFound`] for an unknown endpoint.
     pub async fn join(&self, network_id: &str, endpoint_id: &str) -> Result<Joined> {
-        let _turn = self.inner.locks.lock("endpoint", endpoint_id).await;
-        self.inner.join(network_id, endpoint_id)
+        let (network, endpoint) = (network_id.to_owned(), endpoint_id.to_owned());
+        let work = |s: Arc<Inner>| async move {
+            let _turn = s.locks.lock("endpoint", &endpoint).await;
+            s.join(&network, &endpoint)
+        };
+        self.run("join", endpoint_id.to_owned(), work).await
     }
 
     /// The container left; unknown endpoints have left.
@@ -184,8 +195,11 @@ impl Service {
     /// # Errors
     /// [`Error::Journal`].
     pub async fn leave(&self, _network_id: &str, endpoint_id: &str) -> Result<()> {
-        let _turn = self.inner.locks.lock("endpoint", endpoint_id).await;
-        self.inner.leave(endpoint_id)
+        // Whoever has it for longer makes or removes it: then there is nothing to note.
+        match self.inner.locks.lock_within(LEAVE_WAIT, "endpoint", endpoint_id).await {
+            Some(_turn) => self.inner.leave(endpoint_id),
+            None => Ok(()),
+        }
     }
 
     /// Port, link and state of an endpoint from memory; empty for an unknown one.
@@ -252,8 +266,9 @@ impl Inner {
         std::mem::take(&mut *self.stale.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Two rounds may run at once, so what one returns adds to what the other did.
     pub(crate) fn return_stale(&self, stale: Stale) {
-        *self.stale.lock().unwrap_or_else(PoisonError::into_inner) = stale;
+        self.stale.lock().unwrap_or_else(PoisonError::into_inner).merge(stale);
     }
 
     /// Whether Neutron has an extension; asked once per process, and not taken for absent for ever on a failure.

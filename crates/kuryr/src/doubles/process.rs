@@ -99,6 +99,8 @@ impl Process {
         if self.dead.load(Ordering::SeqCst) {
             return std::future::pending().await;
         }
+        // A cloud is never so quick that nobody else gets a turn.
+        tokio::task::yield_now().await;
         self.world.calls.lock().unwrap().push(name.to_owned());
         let now = {
             let mut plan = self.world.plan.lock().unwrap();

@@ -131,8 +131,10 @@ impl Inner {
                 if source.is_not_found() && source.to_string().contains("ecurity") =>
             {
                 // Somebody deleted our group in the cloud: make it anew, once.
-                let Some(opening) = &opening else { return Err(*source).doing("bind port", &row.port) };
-                self.forget_group(&opening.key()).await?;
+                let (Some(opening), Some(deleted)) = (&opening, &group) else {
+                    return Err(*source).doing("bind port", &row.port);
+                };
+                self.forget_group(&opening.key(), deleted).await?;
                 let group = self.ensure_group(opening).await?;
                 self.bind_port(row, carrier, others, mac, Some(&group)).await?
             }

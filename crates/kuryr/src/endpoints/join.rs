@@ -35,7 +35,11 @@ impl Inner {
                 .filter(on)
                 .flat_map(|s| &s.routes)
                 .filter(|r| r.destination.prefix_len() > 0)
-                .map(|r| Route { destination: r.destination, next_hop: Some(r.nexthop) })
+                .map(|r| Route {
+                    destination: r.destination,
+                    // Neutron's way of writing an on-link route.
+                    next_hop: Some(r.nexthop).filter(|hop| !hop.is_unspecified()),
+                })
                 .collect(),
         };
         if !row.joined {

@@ -31,6 +31,7 @@ impl Inner {
                 reason,
             });
         }
+        let tagging = self.tagging().await;
         let network = self.existing_network(&known_id(wanted, ranges)).await?;
         if options.shared.is_some_and(|shared| shared != network.shared) {
             let reason = format!("its `shared` is {}; correct neutron.net.shared", network.shared);
@@ -68,6 +69,7 @@ impl Inner {
             }
         }
         self.replace_tags(&network.id, &tags).await?;
+        drop(tagging);
         self.make_subnets(row, None).await
     }
 

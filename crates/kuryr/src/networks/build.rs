@@ -7,6 +7,8 @@ use openstack::network::{
     AllocationPool, Network, NewNetwork, NewSubnet, NewSubnetPool, Subnet, SubnetPool, Taggable,
 };
 
+use tokio::sync::OwnedMutexGuard;
+
 use crate::Result;
 use crate::error::CloudContext;
 use crate::names;
@@ -77,6 +79,12 @@ impl Inner {
     pub(super) async fn tag_own_network(&self, row: &NetworkRow) -> Result<()> {
         let Some(id) = &row.neutron_id else { return Ok(()) };
         self.replace_tags(id, &names::network_tags(&row.id, false)).await
+    }
+
+    /// From reading the tags of an existing network to writing them all: another Docker network may be after the same
+    /// one, and a name does not tell which, so there is one turn for all.
+    pub(super) async fn tagging(&self) -> OwnedMutexGuard<()> {
+        self.locks.lock("tags", "of existing networks").await
     }
 
     /// Sets all tags of a network; repeated once when the answer was lost, as the repetition changes nothing.

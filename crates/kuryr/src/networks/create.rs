@@ -9,8 +9,11 @@ use crate::api::{IpamData, NetworkRequest};
 use crate::names;
 use crate::options::{Existing, Options};
 use crate::service::Inner;
-use crate::state::{MadePool, NetworkRow, Phase, PoolRow, SubnetRow};
+use crate::state::{MadePool, NetworkRow, Phase, PoolRow, SubnetRow, now};
 use crate::{Error, Result};
+
+/// Docker names a pool to a network within this time, in milliseconds, even when each answer takes its longest.
+const PAIRING: u64 = 2 * 60 * 1000;
 
 /// A range of the network with the pool Docker got it from, if that was ours.
 pub(super) struct Range {
@@ -107,7 +110,7 @@ impl Inner {
     }
 
     /// Pairs the ranges with the pools we handed out: the request does not say which, so the oldest free one of
-    /// equal range goes, those with the same gateway first.
+    /// equal range goes, those with the same gateway first and those a crash may have left behind last.
     fn ranges(&self, request: &NetworkRequest) -> Result<Vec<Range>> {
         let refuse = |resource: String, reason: &str| {
             Err(Error::Invalid { what: "network range", resource, reason: reason.to_owned() })
@@ -138,7 +141,8 @@ impl Inner {
             });
             free.sort_by_key(|p| {
                 let gateway = p.gateway_asked.or(p.gateway.map(|g| g.addr()));
-                (gateway != data.gateway.map(|g| g.addr()), p.created)
+                let lost = p.created < self.started || p.created < now().saturating_sub(PAIRING);
+                (gateway != data.gateway.map(|g| g.addr()), lost, p.created)
             });
             ranges.push(Range { data: data.clone(), v6, pool: free.into_iter().next() });
         }

@@ -6,7 +6,7 @@ use crate::error::CloudContext;
 use crate::names;
 use crate::pools::PENDING;
 use crate::service::Inner;
-use crate::state::{NetworkRow, Phase, is_late, late_until};
+use crate::state::{NetworkRow, Phase, is_late, late_until, now};
 use crate::{Error, Result};
 
 impl Inner {
@@ -21,18 +21,23 @@ impl Inner {
             row.phase = Phase::Deleting;
             self.networks.put(id, &row)?;
         }
-        // Docker removes a network only without endpoints; what is left was lost on the way.
-        for endpoint in self.endpoints.all(|e| e.network == id) {
+        // Docker gives them up with the network, even where it has not said so.
+        for mut pool in self.pools.all(|p| p.network.as_deref() == Some(id) && p.released.is_none()) {
+            pool.released = Some(now());
+            self.pools.put(&pool.id, &pool)?;
+        }
+        self.empty_network(row).await
+    }
+
+    /// Removes a network with whatever was lost on it: Docker removes one only without endpoints.
+    pub(crate) async fn empty_network(&self, row: NetworkRow) -> Result<()> {
+        for endpoint in self.endpoints.all(|e| e.network == row.id) {
             self.delete_endpoint(&endpoint.id).await?;
         }
-        for port in self.ports.all(|p| p.network == id) {
+        for port in self.ports.all(|p| p.network == row.id) {
             self.dismantle_port(port).await?;
         }
-        self.dismantle_network(row).await?;
-        for pool in self.pools.all(|p| p.network.as_deref() == Some(id)) {
-            self.pools.remove(&pool.id)?;
-        }
-        Ok(())
+        self.dismantle_network(row).await
     }
 
     /// Undoes a failed creation; what cannot be undone now stays in the journal and is tried again.
@@ -129,6 +134,7 @@ impl Inner {
                 self.neutron.delete_subnet(&id).await.doing("delete subnet", id)?;
             }
         }
+        let _tagging = self.tagging().await;
         let network = match self.neutron.get_network(id).await {
             Err(e) if e.is_not_found() => return Ok(()),
             other => other.doing("get network", id)?,

@@ -1,8 +1,11 @@
 //! Containers: ports, links, addresses; what is refused.
 
+use std::time::Duration;
+
 use openstack::network::{HostRoute, Port};
 
 use super::docker::{Docker, Net, Run, docker_id, ip, quickly, v4};
+use crate::doubles::Fault;
 use crate::{AddressKind, EndpointRequest, Error, ExposedPort, IpamData, NetworkRequest};
 
 pub(super) const ADDRESS: &str = "10.9.0.55";
@@ -195,13 +198,16 @@ async fn routes_are_those_of_the_ports_own_subnets_without_the_default() {
         let third =
             if subnet.cidr.to_string().starts_with("10.9") { "172.16.9.0/24" } else { "172.16.8.0/24" };
         let route = |to: &str| HostRoute { destination: to.parse().unwrap(), nexthop: ip("10.9.0.3") };
-        subnet.host_routes = vec![route(third), route("0.0.0.0/0")];
+        let on_link = HostRoute { destination: "172.16.1.0/24".parse().unwrap(), nexthop: ip("0.0.0.0") };
+        subnet.host_routes = vec![route(third), route("0.0.0.0/0"), on_link];
     }
     let net = Net { options: vec![("neutron.net.uuid", id)], ..v4("10.9.0.0/24") };
     let network = docker.network_create(&net).await.unwrap();
     let joined = docker.run(&network, &Run::default()).await.unwrap().joined.unwrap();
-    assert_eq!(joined.routes.len(), 1);
+    assert_eq!(joined.routes.len(), 2);
     assert_eq!(joined.routes[0].destination.to_string(), "172.16.9.0/24");
+    assert_eq!(joined.routes[0].next_hop, Some(ip("10.9.0.3")));
+    assert_eq!(joined.routes[1].next_hop, None);
 }
 
 #[tokio::test]
@@ -235,4 +241,27 @@ async fn two_that_want_one_address_at_once_do_not_both_get_it() {
     assert_eq!(one.unwrap(), two.unwrap());
     let ports = docker.world.snapshot().ports;
     assert_eq!(ports.values().filter(|p| p.device_owner == "compute:kuryr").count(), 1);
+}
+
+/// A creation that hangs in the cloud keeps the endpoint's turn; Docker is answered all the same.
+#[tokio::test]
+async fn neither_join_nor_leave_waits_for_a_creation_that_hangs() {
+    let mut docker = Docker::with(|s| s.deadline = Duration::from_millis(100));
+    let network = docker.network_create(&v4("10.9.0.0/24")).await.unwrap();
+    let pool = docker.networks[&network][0].0.clone();
+    let address = docker.address(&pool, None, crate::AddressKind::Container).await.unwrap();
+    docker.world.arm(1, Fault::DieBefore);
+    let endpoint = super::docker::docker_id();
+    let request = crate::EndpointRequest {
+        network_id: network.clone(),
+        endpoint_id: endpoint.clone(),
+        ipv4: Some(address),
+        ..crate::EndpointRequest::default()
+    };
+    let hung = docker.service.create_endpoint(request).await;
+    assert!(matches!(hung, Err(Error::Deadline { .. })), "{hung:?}");
+    let soon = |limit| Duration::from_millis(limit);
+    tokio::time::timeout(soon(50), docker.service.leave(&network, &endpoint)).await.unwrap().unwrap();
+    let join = tokio::time::timeout(soon(2000), docker.service.join(&network, &endpoint)).await.unwrap();
+    assert!(matches!(join, Err(Error::Deadline { .. })), "{join:?}");
 }

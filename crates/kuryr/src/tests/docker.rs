@@ -119,10 +119,15 @@ impl Docker {
 
     /// The plugin is started again; Docker lives on.
     pub(super) async fn reboot(&mut self) {
+        self.restart();
+        self.service.recover().await.unwrap();
+    }
+
+    /// As [`Self::reboot`], without recovery.
+    pub(super) fn restart(&mut self) {
         self.process = Process::new(&self.world);
         let (neutron, links) = (self.process.clone(), self.process.clone());
         self.service = Service::open(self.settings.clone(), &self.state, neutron, links).unwrap();
-        self.service.recover().await.unwrap();
     }
 
     pub(super) async fn sweep(&self) {

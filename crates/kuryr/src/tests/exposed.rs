@@ -68,3 +68,16 @@ async fn exposing_can_be_switched_off_and_knows_its_protocols() {
     assert!(docker.run(&network, &run).await.unwrap_err().text().contains("exposed protocol 1"));
     assert_eq!(docker.world.snapshot(), before);
 }
+
+/// Two endpoints find the group deleted; the slower one must not forget what the quicker one made instead.
+#[tokio::test]
+async fn a_group_made_anew_by_another_endpoint_is_not_forgotten() {
+    let (mut docker, network) = own().await;
+    docker.run(&network, &udp(&[1234])).await.unwrap();
+    let s = &docker.service.inner;
+    let group = s.groups.all(|_| true).remove(0);
+    s.forget_group(&group.id, "the one deleted").await.unwrap();
+    assert_eq!(s.groups.all(|_| true).len(), 1);
+    s.forget_group(&group.id, group.neutron_id.as_deref().unwrap()).await.unwrap();
+    assert!(s.groups.all(|_| true).is_empty());
+}

@@ -300,3 +300,52 @@ async fn repetitions_and_unknown_things_are_harmless() {
     let bad = NetworkRequest { id: "../x".to_owned(), ..NetworkRequest::default() };
     assert!(docker.service.create_network(bad).await.is_err());
 }
+
+#[tokio::test]
+async fn two_docker_networks_that_adopt_one_at_once_keep_the_tags_of_both() {
+    let docker = Docker::new();
+    let id = docker.operator_network("theirs", &["10.9.0.0/24", "10.8.0.0/24"]).await;
+    let before = docker.world.snapshot();
+    let service = &docker.service;
+    let request = |range: &str| NetworkRequest {
+        id: docker_id(),
+        options: [("neutron.net.uuid".to_owned(), id.clone())].into(),
+        ipv4: vec![IpamData { pool: range.parse().unwrap(), gateway: None, aux: Vec::new() }],
+        ..NetworkRequest::default()
+    };
+    let (one, two) = (request("10.9.0.0/24"), request("10.8.0.0/24"));
+    let ids = (one.id.clone(), two.id.clone());
+    let (first, second) = tokio::join!(service.create_network(one), service.create_network(two));
+    first.unwrap();
+    second.unwrap();
+    let tags = docker.world.snapshot().networks[&id].tags.len();
+    assert_eq!(tags, before.networks[&id].tags.len() + 6);
+    let (first, second) = tokio::join!(service.delete_network(&ids.0), service.delete_network(&ids.1));
+    first.unwrap();
+    second.unwrap();
+    assert_eq!(docker.world.snapshot(), before);
+}
+
+#[tokio::test]
+async fn a_pool_a_crash_left_behind_is_not_taken_for_the_repetitions() {
+    let mut docker = Docker::new();
+    let wanted = || PoolRequest {
+        space: "kuryr".to_owned(),
+        pool: Some("10.9.0.0/24".parse().unwrap()),
+        ..PoolRequest::default()
+    };
+    docker.service.request_pool(wanted()).await.unwrap();
+    docker.reboot().await;
+    let network = docker.network_create(&v4("10.9.0.0/24")).await.unwrap();
+    docker.run(&network, &Run::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_removal_of_a_network_takes_pools_along_that_nobody_released() {
+    let mut docker = Docker::new();
+    let before = docker.world.snapshot();
+    let network = docker.network_create(&v4("10.9.0.0/24")).await.unwrap();
+    docker.service.delete_network(&network).await.unwrap();
+    assert_eq!(docker.world.snapshot(), before);
+    docker.assert_forgotten("without a release of its pool");
+}

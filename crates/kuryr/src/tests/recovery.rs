@@ -184,3 +184,55 @@ async fn what_takes_effect_late_is_removed() {
     docker.network_rm(&network).await.unwrap();
     docker.assert_forgotten("after the late ones are gone");
 }
+
+#[tokio::test]
+async fn a_full_disk_while_recovering_only_delays_it() {
+    let mut docker = Docker::new();
+    let network = docker.network_create(&v4("10.9.0.0/24")).await.unwrap();
+    let before = docker.world.snapshot();
+    docker.world.arm(2, Fault::DieAfter);
+    docker.run(&network, &Run::default()).await.unwrap_err();
+    docker.world.disarm();
+    let port = docker.service.inner.ports.all(|_| true).remove(0);
+    // A directory in the new entry's place makes its writing fail, whoever runs the test.
+    let obstacle = docker.journal().join("ports").join(format!(".{}.part", port.id));
+    std::fs::create_dir(&obstacle).unwrap();
+    docker.restart();
+    docker.service.recover().await.unwrap_err();
+    std::fs::remove_dir(&obstacle).unwrap();
+    docker.sweep().await;
+    assert_eq!(docker.world.snapshot(), before);
+    docker.network_rm(&network).await.unwrap();
+    docker.assert_forgotten("after there was room again");
+}
+
+#[tokio::test]
+async fn two_rounds_at_once_do_not_lose_what_a_previous_process_began() {
+    let mut docker = Docker::new();
+    let before = docker.world.snapshot();
+    docker.world.arm(2, Fault::DieAfter);
+    docker.network_create(&v4("10.9.0.0/24")).await.unwrap_err();
+    docker.world.disarm();
+    docker.restart();
+    let s = &docker.service.inner;
+    let (one, two) = (s.take_stale(), s.take_stale());
+    s.return_stale(one);
+    s.return_stale(two);
+    docker.sweep().await;
+    assert_eq!(docker.world.snapshot(), before);
+}
+
+#[tokio::test]
+async fn an_endpoint_lost_on_a_half_removed_network_goes_with_it() {
+    let mut docker = Docker::new();
+    let before = docker.world.snapshot();
+    let network = docker.network_create(&v4("10.9.0.0/24")).await.unwrap();
+    docker.run(&network, &Run::default()).await.unwrap();
+    let s = &docker.service.inner;
+    let mut row = s.networks.get(&network).unwrap();
+    row.phase = crate::state::Phase::Deleting;
+    s.networks.put(&network, &row).unwrap();
+    docker.reboot().await;
+    assert_eq!(docker.world.snapshot(), before);
+    assert!(docker.service.inner.endpoints.all(|_| true).is_empty());
+}

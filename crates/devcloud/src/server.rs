@@ -77,6 +77,7 @@ impl DevCloud {
             }
         };
         model.vif = VifTypes { default: options.vif_type.clone(), ..VifTypes::default() };
+        model.default_mtu = options.mtu;
         // Asked for before anybody can look, so that no port seems down for a moment.
         model.links_up = match &options.network_path {
             Some(path) => Some(path.links_up().await.unwrap_or_default()),
@@ -88,8 +89,7 @@ impl DevCloud {
 
         let changed = Changed::new();
         let wiring = Wiring::new(options.network_path.clone());
-        let neutron =
-            Arc::new(NeutronService::new(model, wiring, changed.clone(), base.clone(), options.mtu));
+        let neutron = Arc::new(NeutronService::new(model, wiring, changed.clone(), base.clone()));
         let cinder = Cinder::new(CinderOptions::default(), options.volume_path.clone());
         cinder.set_public_url(&format!("{base}/volume"));
         if let Some(volume) = volume {

@@ -48,6 +48,9 @@ pub(crate) struct Model {
     /// Not state but settings, hence not saved.
     #[serde(skip)]
     pub(crate) vif: VifTypes,
+    /// MTU of networks that name none, in bytes. A setting, too.
+    #[serde(skip)]
+    pub(crate) default_mtu: u32,
     /// Devices that are up, by port id prefix; `None` without a data path.
     #[serde(skip)]
     pub(crate) links_up: Option<BTreeSet<String>>,

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde_json::{Map, Value};
 
 use super::fault::Fault;
+use crate::model::standard::Standard;
 
 /// Attributes of one resource in a request; what is read is taken out, what remains is unknown.
 #[derive(Debug)]
@@ -101,6 +102,17 @@ impl Attributes {
             }
             Some(other) => Err(Fault::attribute(name, format!("'{other}' is not a valid string"))),
         }
+    }
+
+    /// Writes the two texts that every resource has.
+    pub(crate) fn write_names(&mut self, standard: &mut Standard) -> Result<(), Fault> {
+        if let Some(name) = self.text("name")? {
+            standard.name = name;
+        }
+        if let Some(description) = self.text("description")? {
+            standard.description = description;
+        }
+        Ok(())
     }
 
     /// A text or null: `Some(None)` for null.

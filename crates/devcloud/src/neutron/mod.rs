@@ -1,6 +1,7 @@
 //! The Networking API v2.0.
 
 mod attributes;
+mod collection;
 mod extensions;
 pub(crate) mod fault;
 mod networks;
@@ -21,7 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, put};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use http::StatusCode;
 use serde_json::json;
@@ -33,8 +34,9 @@ use crate::model::security_group::{SecurityGroup, SecurityGroupRule};
 use crate::model::subnet::Subnet;
 use crate::model::subnet_pool::SubnetPool;
 use crate::store::Changed;
+use collection::{Writable, create, delete, list, show, update};
 use fault::Fault;
-use resource::{Resource, list, show};
+use resource::Resource;
 pub(crate) use wiring::Wiring;
 
 /// The network service: the model, and what makes it real.
@@ -44,21 +46,14 @@ pub(crate) struct NeutronService {
     wiring: Wiring,
     changed: Changed,
     pub(crate) public_url: String,
-    pub(crate) default_mtu: u32,
 }
 
 /// Shared handle of the handlers.
 pub(crate) type Cloud = Arc<NeutronService>;
 
 impl NeutronService {
-    pub(crate) fn new(
-        model: Model,
-        wiring: Wiring,
-        changed: Changed,
-        public_url: String,
-        default_mtu: u32,
-    ) -> Self {
-        Self { model: Mutex::new(model), wiring, changed, public_url, default_mtu }
+    pub(crate) fn new(model: Model, wiring: Wiring, changed: Changed, public_url: String) -> Self {
+        Self { model: Mutex::new(model), wiring, changed, public_url }
     }
 
     /// Looks at the model.
@@ -84,9 +79,11 @@ fn readable<R: Resource>() -> Router<Cloud> {
         .route(&format!("/{}/{{id}}", R::SEGMENT), get(show::<R>))
 }
 
-fn taggable<R: Resource>() -> Router<Cloud> {
+fn writable<R: Writable>() -> Router<Cloud> {
     let tags = format!("/{}/{{id}}/tags", R::SEGMENT);
     Router::new()
+        .route(&format!("/{}", R::SEGMENT), post(create::<R>))
+        .route(&format!("/{}/{{id}}", R::SEGMENT), put(update::<R>).delete(delete::<R>))
         .route(
             &tags,
             get(tags::list::<R>).put(tags::replace::<R>).post(tags::add_many::<R>).delete(tags::clear::<R>),
@@ -111,22 +108,12 @@ pub(crate) fn router(service: Cloud) -> Router {
                 .route("/security-groups/{id}", get(show::<SecurityGroup>)),
         )
         .merge(readable::<SecurityGroupRule>())
-        .merge(taggable::<Network>())
-        .merge(taggable::<Subnet>())
-        .merge(taggable::<SubnetPool>())
-        .merge(taggable::<Port>())
-        .merge(taggable::<SecurityGroup>())
-        .route("/networks", axum::routing::post(networks::create))
-        .route("/networks/{id}", put(networks::update).delete(networks::delete))
-        .route("/subnets", axum::routing::post(subnets::create))
-        .route("/subnets/{id}", put(subnets::update).delete(subnets::delete))
-        .route("/subnetpools", axum::routing::post(subnet_pools::create))
-        .route("/subnetpools/{id}", put(subnet_pools::update).delete(subnet_pools::delete))
-        .route("/ports", axum::routing::post(ports::create))
-        .route("/ports/{id}", put(ports::update).delete(ports::delete))
-        .route("/security-groups", axum::routing::post(security_groups::create))
-        .route("/security-groups/{id}", put(security_groups::update).delete(security_groups::delete))
-        .route("/security-group-rules", axum::routing::post(security_group_rules::create))
+        .merge(writable::<Network>())
+        .merge(writable::<Subnet>())
+        .merge(writable::<SubnetPool>())
+        .merge(writable::<Port>())
+        .merge(writable::<SecurityGroup>())
+        .route("/security-group-rules", post(security_group_rules::create))
         .route("/security-group-rules/{id}", axum::routing::delete(security_group_rules::delete))
         .route("/extensions", get(extensions::list))
         .route("/extensions/{alias}", get(extensions::show))

@@ -1,16 +1,12 @@
 //! `/v2.0/ports`.
 
-use axum::extract::{Extension, Path, State};
-use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 
-use super::Cloud;
-use super::attributes::{Attributes, created, updated};
+use super::attributes::Attributes;
+use super::collection::Writable;
 use super::fault::Fault;
 use super::port_addresses::{Place, parse};
-use super::resource::{answer, answer_created, changeable, if_match, render_ids, visible};
+use super::resource::visible;
 use super::tags::parse_tags;
 use crate::caller::Caller;
 use crate::model::Model;
@@ -35,86 +31,102 @@ const VNIC_TYPES: [&str; 11] = [
     "remote-managed",
 ];
 
-/// `POST`: one or many, all or none.
-pub(crate) async fn create(
-    State(cloud): State<Cloud>,
-    Extension(caller): Extension<Caller>,
-    body: Bytes,
-) -> Result<Response, Fault> {
-    let request = created(&body, "port", "ports", caller.is_admin)?;
-    let ids = cloud
-        .change(|model| {
-            request.items.into_iter().map(|item| add(model, &caller, item)).collect::<Result<Vec<_>, _>>()
-        })
-        .await?;
-    // Rendered after the data path had its turn: it may have refused the binding.
-    let items = cloud.read(|model| render_ids::<Port>(model, &caller, &ids));
-    Ok(answer_created::<Port>(items, request.bulk))
-}
+impl Writable for Port {
+    const WIRED: bool = true;
 
-fn add(model: &mut Model, caller: &Caller, mut item: Attributes) -> Result<String, Fault> {
-    let owner = item.owner(&caller.project_id)?;
-    let network_id = item.required("network_id")?;
-    let network = visible::<Network>(model, caller, &network_id)?.clone();
-    let owns_network = caller.is_admin || network.standard.project_id == caller.project_id;
-    if !model.has_room(&owner, "port") {
-        return Err(Fault::over_quota("port"));
-    }
-    let mut standard = Standard::new(
-        &owner,
-        item.text("name")?.unwrap_or_default(),
-        item.text("description")?.unwrap_or_default(),
-    );
-    if let Some(tags) = item.take("tags") {
-        standard.tags = parse_tags(&tags)?;
-    }
-    let mac_address = match item.nullable("mac_address")?.flatten() {
-        None => model.free_mac(&network_id),
-        Some(_) if !owns_network => return Err(item.forbidden("mac_address")),
-        Some(text) => free_mac(model, &network_id, &text)?,
-    };
-    let place = Place { network_id: &network_id, mac: &mac_address, action: "create" };
-    let fixed_ips = match item.objects("fixed_ips")? {
-        None => place.automatic(model)?,
-        Some(objects) => {
-            let wanted = parse(objects)?;
-            if !owns_network && wanted.iter().any(|w| w.address.is_some()) {
-                return Err(item.forbidden("fixed_ips:ip_address"));
-            }
-            place.allocate(model, &wanted, &[])?
+    fn add(model: &mut Model, caller: &Caller, mut item: Attributes) -> Result<String, Fault> {
+        let owner = item.owner(&caller.project_id)?;
+        let network_id = item.required("network_id")?;
+        let network = visible::<Network>(model, caller, &network_id)?.clone();
+        let owns_network = caller.is_admin || network.standard.project_id == caller.project_id;
+        if !model.has_room(&owner, "port") {
+            return Err(Fault::over_quota("port"));
         }
-    };
-    let device_owner = item.text("device_owner")?.unwrap_or_default();
-    // Ports of the network's own services are trusted.
-    let trusted = device_owner.starts_with("network:");
-    let mut port = Port {
-        standard,
-        network_id,
-        mac_address,
-        fixed_ips,
-        device_id: item.text("device_id")?.unwrap_or_default(),
-        device_owner,
-        admin_state_up: true,
-        status: "DOWN".into(),
-        security_groups: Vec::new(),
-        port_security_enabled: network.port_security_enabled && !trusted,
-        allowed_address_pairs: Vec::new(),
-        host_id: String::new(),
-        vnic_type: "normal".into(),
-        vif_type: "unbound".into(),
-        vif_details: Map::new(),
-        profile: Map::new(),
-    };
-    let groups = write(model, caller, &mut port, &mut item)?;
-    item.finish()?;
-    if groups.is_none() && port.port_security_enabled {
-        port.security_groups = vec![model.default_group(&owner)];
+        let mut standard = Standard::new(
+            &owner,
+            item.text("name")?.unwrap_or_default(),
+            item.text("description")?.unwrap_or_default(),
+        );
+        if let Some(tags) = item.take("tags") {
+            standard.tags = parse_tags(&tags)?;
+        }
+        let mac_address = match item.nullable("mac_address")?.flatten() {
+            None => model.free_mac(&network_id),
+            Some(_) if !owns_network => return Err(item.forbidden("mac_address")),
+            Some(text) => free_mac(model, &network_id, &text)?,
+        };
+        let place = Place { network_id: &network_id, mac: &mac_address, action: "create" };
+        let fixed_ips = match item.objects("fixed_ips")? {
+            None => place.automatic(model)?,
+            Some(objects) => {
+                let wanted = parse(objects)?;
+                if !owns_network && wanted.iter().any(|w| w.address.is_some()) {
+                    return Err(item.forbidden("fixed_ips:ip_address"));
+                }
+                place.allocate(model, &wanted, &[])?
+            }
+        };
+        let device_owner = item.text("device_owner")?.unwrap_or_default();
+        // Ports of the network's own services are trusted.
+        let trusted = device_owner.starts_with("network:");
+        let mut port = Port {
+            standard,
+            network_id,
+            mac_address,
+            fixed_ips,
+            device_id: item.text("device_id")?.unwrap_or_default(),
+            device_owner,
+            admin_state_up: true,
+            status: "DOWN".into(),
+            security_groups: Vec::new(),
+            port_security_enabled: network.port_security_enabled && !trusted,
+            allowed_address_pairs: Vec::new(),
+            host_id: String::new(),
+            vnic_type: "normal".into(),
+            vif_type: "unbound".into(),
+            vif_details: Map::new(),
+            profile: Map::new(),
+        };
+        let groups = write(model, caller, &mut port, &mut item)?;
+        item.finish()?;
+        if groups.is_none() && port.port_security_enabled {
+            port.security_groups = vec![model.default_group(&owner)];
+        }
+        check_security(&port)?;
+        let id = port.standard.id.clone();
+        model.ports.insert(id.clone(), port);
+        model.refresh_status(&id);
+        Ok(id)
     }
-    check_security(&port)?;
-    let id = port.standard.id.clone();
-    model.ports.insert(id.clone(), port);
-    model.refresh_status(&id);
-    Ok(id)
+
+    fn change(&mut self, model: &Model, caller: &Caller, mut item: Attributes) -> Result<(), Fault> {
+        item.write_names(&mut self.standard)?;
+        if let Some(device_id) = item.nullable("device_id")? {
+            self.device_id = device_id.unwrap_or_default();
+        }
+        if let Some(device_owner) = item.nullable("device_owner")? {
+            self.device_owner = device_owner.unwrap_or_default();
+        }
+        if let Some(Value::String(text)) = item.take_admin("mac_address")?.filter(|v| !v.is_null()) {
+            change_mac(model, self, &text)?;
+        }
+        if let Some(objects) = item.objects("fixed_ips")? {
+            let place = Place { network_id: &self.network_id, mac: &self.mac_address, action: "update" };
+            self.fixed_ips = place.allocate(model, &parse(objects)?, &self.fixed_ips)?;
+        }
+        write(model, caller, self, &mut item)?;
+        item.finish()?;
+        check_security(self)
+    }
+
+    fn follow_change(model: &mut Model, id: &str) {
+        model.refresh_status(id);
+    }
+
+    fn remove(&self, model: &mut Model, _caller: &Caller) -> Result<(), Fault> {
+        model.ports.remove(&self.standard.id);
+        Ok(())
+    }
 }
 
 fn free_mac(model: &Model, network_id: &str, text: &str) -> Result<String, Fault> {
@@ -249,53 +261,6 @@ fn check_security(port: &Port) -> Result<(), Fault> {
     Ok(())
 }
 
-/// `PUT`.
-pub(crate) async fn update(
-    State(cloud): State<Cloud>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Fault> {
-    let mut item = updated(&body, "port", caller.is_admin)?;
-    let guard = if_match(&headers)?;
-    cloud
-        .change(|model| {
-            let before = changeable::<Port>(model, &caller, &id, "update", guard)?.clone();
-            let mut port = before.clone();
-            if let Some(name) = item.text("name")? {
-                port.standard.name = name;
-            }
-            if let Some(description) = item.text("description")? {
-                port.standard.description = description;
-            }
-            if let Some(device_id) = item.nullable("device_id")? {
-                port.device_id = device_id.unwrap_or_default();
-            }
-            if let Some(device_owner) = item.nullable("device_owner")? {
-                port.device_owner = device_owner.unwrap_or_default();
-            }
-            if let Some(Value::String(text)) = item.take_admin("mac_address")?.filter(|v| !v.is_null()) {
-                change_mac(model, &mut port, &text)?;
-            }
-            if let Some(objects) = item.objects("fixed_ips")? {
-                let place =
-                    Place { network_id: &before.network_id, mac: &port.mac_address, action: "update" };
-                port.fixed_ips = place.allocate(model, &parse(objects)?, &before.fixed_ips)?;
-            }
-            write(model, &caller, &mut port, &mut item)?;
-            item.finish()?;
-            check_security(&port)?;
-            port.standard.bump();
-            model.ports.insert(id.clone(), port);
-            model.refresh_status(&id);
-            Ok(())
-        })
-        .await?;
-    let mut items = cloud.read(|model| render_ids::<Port>(model, &caller, std::slice::from_ref(&id)));
-    Ok(answer::<Port>(StatusCode::OK, items.pop().unwrap_or_default()))
-}
-
 fn change_mac(model: &Model, port: &mut Port, text: &str) -> Result<(), Fault> {
     if normal_mac(text).as_ref() == Some(&port.mac_address) {
         return Ok(());
@@ -316,22 +281,4 @@ fn change_mac(model: &Model, port: &mut Port, text: &str) -> Result<(), Fault> {
         pair.mac_address.clone_from(&port.mac_address);
     }
     Ok(())
-}
-
-/// `DELETE`.
-pub(crate) async fn delete(
-    State(cloud): State<Cloud>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Fault> {
-    let guard = if_match(&headers)?;
-    cloud
-        .change(|model| {
-            changeable::<Port>(model, &caller, &id, "delete", guard)?;
-            model.ports.remove(&id);
-            Ok(())
-        })
-        .await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -1,16 +1,12 @@
-//! What all resources share: finding, showing, listing, guarding changes.
+//! What all resources share: how they are found, shown and guarded against changes.
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Extension, Path, RawQuery, State};
-use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::fault::Fault;
-use super::query::Query;
-use super::{Cloud, NeutronService};
 use crate::caller::Caller;
 use crate::model::Model;
 use crate::model::network::Network;
@@ -60,33 +56,6 @@ pub(crate) fn render<R: Resource>(resource: &R, model: &Model, caller: &Caller) 
     item
 }
 
-/// `{singular: {...}}` with a status.
-pub(crate) fn answer<R: Resource>(status: StatusCode, item: Map<String, Value>) -> Response {
-    let mut body = Map::new();
-    body.insert(R::SINGULAR.into(), item.into());
-    (status, axum::Json(Value::Object(body))).into_response()
-}
-
-/// The answer to a create.
-pub(crate) fn answer_created<R: Resource>(items: Vec<Map<String, Value>>, bulk: bool) -> Response {
-    let mut body = Map::new();
-    if bulk {
-        body.insert(R::PLURAL.into(), items.into_iter().map(Value::Object).collect());
-    } else if let Some(item) = items.into_iter().next() {
-        body.insert(R::SINGULAR.into(), item.into());
-    }
-    (StatusCode::CREATED, axum::Json(Value::Object(body))).into_response()
-}
-
-/// Renders resources by id.
-pub(crate) fn render_ids<R: Resource>(
-    model: &Model,
-    caller: &Caller,
-    ids: &[String],
-) -> Vec<Map<String, Value>> {
-    ids.iter().filter_map(|id| R::table(model).get(id)).map(|r| render(r, model, caller)).collect()
-}
-
 /// Finds what the caller may see.
 pub(crate) fn visible<'a, R: Resource>(model: &'a Model, caller: &Caller, id: &str) -> Result<&'a R, Fault> {
     R::table(model)
@@ -123,58 +92,6 @@ pub(crate) fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Fault> {
     number
         .map(Some)
         .ok_or_else(|| Fault::request("Unsupported If-Match header: the form is revision_number=<number>"))
-}
-
-/// `GET /v2.0/{segment}`.
-pub(crate) async fn list<R: Resource>(
-    State(cloud): State<Cloud>,
-    Extension(caller): Extension<Caller>,
-    RawQuery(raw): RawQuery,
-) -> Result<Response, Fault> {
-    let query = Query::parse(raw.as_deref())?;
-    let url = format!("{}/networking/v2.0/{}", cloud.public_url, R::SEGMENT);
-    cloud.read(|model| {
-        let all: Vec<_> = R::table(model)
-            .values()
-            .filter(|r| caller.is_admin || r.is_visible(model, &caller.project_id))
-            .map(|r| render(r, model, &caller))
-            .collect();
-        let known = |key: &str| all.first().is_none_or(|item| item.contains_key(key));
-        let matching = all.iter().filter(|item| query.matches(item)).cloned().collect();
-        let page = query.page(matching, &url, known, R::not_found)?;
-        let mut body = Map::new();
-        body.insert(R::PLURAL.into(), page.items.into_iter().map(Value::Object).collect());
-        if !page.links.is_empty() {
-            body.insert(format!("{}_links", R::PLURAL), page.links.into());
-        }
-        Ok(axum::Json(Value::Object(body)).into_response())
-    })
-}
-
-/// `GET /v2.0/{segment}/{id}`.
-pub(crate) async fn show<R: Resource>(
-    State(cloud): State<Cloud>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-    RawQuery(raw): RawQuery,
-) -> Result<Response, Fault> {
-    let query = Query::parse(raw.as_deref())?;
-    cloud.read(|model| {
-        let found = visible::<R>(model, &caller, &id)?;
-        Ok(answer::<R>(StatusCode::OK, query.choose(render(found, model, &caller))))
-    })
-}
-
-impl NeutronService {
-    /// Changes the model, makes the data path follow, and then answers.
-    pub(crate) async fn change<T>(
-        &self,
-        change: impl FnOnce(&mut Model) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
-        let done = self.write(change)?;
-        self.settle().await;
-        Ok(done)
-    }
 }
 
 macro_rules! resource {

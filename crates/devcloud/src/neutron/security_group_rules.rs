@@ -9,8 +9,9 @@ use serde_json::Value;
 
 use super::Cloud;
 use super::attributes::{Attributes, created};
+use super::collection::answer_created;
 use super::fault::Fault;
-use super::resource::{answer_created, changeable, render_ids, visible};
+use super::resource::{changeable, visible};
 use crate::caller::Caller;
 use crate::model::Model;
 use crate::model::security_group::{PROTOCOLS, SecurityGroup, SecurityGroupRule, protocol_number};
@@ -26,23 +27,20 @@ pub(crate) async fn create(
     body: Bytes,
 ) -> Result<Response, Fault> {
     let request = created(&body, "security_group_rule", "security_group_rules", caller.is_admin)?;
-    let items = cloud
-        .change(|model| {
-            let mut rules = Vec::new();
-            for item in request.items {
-                rules.push(read(model, &caller, item)?);
-            }
-            if rules.iter().zip(rules.iter().skip(1)).any(|(a, b)| a.security_group_id != b.security_group_id)
-            {
-                return Err(Fault::bad(
-                    "SecurityGroupNotSingleGroupRules",
-                    "Only allowed to update rules for one security profile at a time.",
-                ));
-            }
-            let ids = rules.into_iter().map(|rule| add(model, rule)).collect::<Result<Vec<_>, _>>()?;
-            Ok(render_ids::<SecurityGroupRule>(model, &caller, &ids))
-        })
-        .await?;
+    let add_all = |model: &mut Model| {
+        let mut rules = Vec::new();
+        for item in request.items {
+            rules.push(read(model, &caller, item)?);
+        }
+        if rules.iter().zip(rules.iter().skip(1)).any(|(a, b)| a.security_group_id != b.security_group_id) {
+            return Err(Fault::bad(
+                "SecurityGroupNotSingleGroupRules",
+                "Only allowed to update rules for one security profile at a time.",
+            ));
+        }
+        rules.into_iter().map(|rule| add(model, rule)).collect()
+    };
+    let items = cloud.change_and_render::<SecurityGroupRule>(&caller, false, add_all).await?;
     Ok(answer_created::<SecurityGroupRule>(items, request.bulk))
 }
 

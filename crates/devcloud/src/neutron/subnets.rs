@@ -2,117 +2,144 @@
 
 use std::net::IpAddr;
 
-use axum::extract::{Extension, Path, State};
-use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
 use ipnet::IpNet;
 
-use super::Cloud;
-use super::attributes::{Attributes, created, updated};
+use super::attributes::Attributes;
+use super::collection::Writable;
 use super::fault::Fault;
-use super::resource::{answer, answer_created, changeable, if_match, render_ids, visible};
+use super::resource::visible;
 use super::subnet_ranges::{allocate, check_affinity, check_overlap, check_range, choose_pool, ip_version};
 use crate::caller::Caller;
 use crate::model::Model;
 use crate::model::network::Network;
-use crate::model::port::DHCP_OWNER;
+use crate::model::port::{DHCP_OWNER, Port};
 use crate::model::standard::Standard;
 use crate::model::subnet::{AllocationPool, HostRoute, Subnet, default_gateway, default_pools, number};
 
-/// `POST`: one or many, all or none.
-pub(crate) async fn create(
-    State(cloud): State<Cloud>,
-    Extension(caller): Extension<Caller>,
-    body: Bytes,
-) -> Result<Response, Fault> {
-    let request = created(&body, "subnet", "subnets", caller.is_admin)?;
-    let items = cloud
-        .change(|model| {
-            let ids = request
-                .items
-                .into_iter()
-                .map(|item| add(model, &caller, item))
-                .collect::<Result<Vec<_>, _>>()?;
-            Ok(render_ids::<Subnet>(model, &caller, &ids))
-        })
-        .await?;
-    Ok(answer_created::<Subnet>(items, request.bulk))
-}
+impl Writable for Subnet {
+    fn add(model: &mut Model, caller: &Caller, mut item: Attributes) -> Result<String, Fault> {
+        let owner = item.owner(&caller.project_id)?;
+        let network_id = item.required("network_id")?;
+        let network = visible::<Network>(model, caller, &network_id)?;
+        if !caller.is_admin && network.standard.project_id != caller.project_id {
+            return Err(Fault::policy("create_subnet"));
+        }
+        if !model.has_room(&owner, "subnet") {
+            return Err(Fault::over_quota("subnet"));
+        }
+        let cidr = item.parsed::<IpNet>("cidr", "IP subnet")?;
+        let pool = choose_pool(model, caller, &mut item, cidr)?;
+        let ip_version = ip_version(&mut item, cidr, pool.as_ref())?;
+        check_affinity(model, &network_id, ip_version, pool.as_ref())?;
+        let prefixlen = item.number::<u8>("prefixlen")?;
+        let cidr = match &pool {
+            Some(pool) => allocate(model, pool, cidr, prefixlen)?,
+            None => cidr
+                .ok_or_else(|| {
+                    Fault::request(
+                        "Bad subnets request: a subnetpool must be specified in the absence of a cidr.",
+                    )
+                })?
+                .trunc(),
+        };
+        if pool.is_none() && prefixlen.is_some() {
+            return Err(Fault::bad(
+                "BadRequest",
+                "Bad subnets request: prefixlen can only be specified with a subnetpool.",
+            ));
+        }
+        check_range(&cidr)?;
+        check_overlap(model, &network_id, &cidr)?;
+        let gateway_ip = match item.nullable("gateway_ip")? {
+            None => Some(default_gateway(&cidr)),
+            Some(None) => None,
+            Some(Some(text)) => Some(gateway(&text, ip_version)?),
+        };
+        let standard = Standard::new(
+            &owner,
+            item.text("name")?.unwrap_or_default(),
+            item.text("description")?.unwrap_or_default(),
+        );
+        let ra_mode = ipv6_mode(&mut item, "ipv6_ra_mode", ip_version)?;
+        let address_mode = ipv6_mode(&mut item, "ipv6_address_mode", ip_version)?;
+        let pools = pools(&mut item)?;
+        let mut subnet = Subnet {
+            standard,
+            network_id: network_id.clone(),
+            ip_version,
+            cidr,
+            gateway_ip,
+            subnetpool_id: pool.map(|p| p.standard.id),
+            enable_dhcp: item.boolean("enable_dhcp")?.unwrap_or(true),
+            ipv6_ra_mode: ra_mode,
+            ipv6_address_mode: address_mode,
+            host_routes: Vec::new(),
+            dns_nameservers: Vec::new(),
+            allocation_pools: pools.unwrap_or_else(|| default_pools(&cidr, gateway_ip)),
+        };
+        item.take("segment_id");
+        item.take("service_types");
+        write_host_settings(&mut subnet, &mut item)?;
+        item.finish()?;
+        check_modes(&subnet)?;
+        check_pools(&subnet)?;
+        let id = subnet.standard.id.clone();
+        model.subnets.insert(id.clone(), subnet);
+        if let Some(network) = model.networks.get_mut(&network_id) {
+            network.standard.bump();
+        }
+        model.settle_dhcp(&network_id);
+        Ok(id)
+    }
 
-fn add(model: &mut Model, caller: &Caller, mut item: Attributes) -> Result<String, Fault> {
-    let owner = item.owner(&caller.project_id)?;
-    let network_id = item.required("network_id")?;
-    let network = visible::<Network>(model, caller, &network_id)?;
-    if !caller.is_admin && network.standard.project_id != caller.project_id {
-        return Err(Fault::policy("create_subnet"));
+    fn change(&mut self, _model: &Model, _caller: &Caller, mut item: Attributes) -> Result<(), Fault> {
+        item.write_names(&mut self.standard)?;
+        match item.nullable("gateway_ip")? {
+            None => {}
+            Some(None) => self.gateway_ip = None,
+            Some(Some(text)) => self.gateway_ip = Some(gateway(&text, self.ip_version)?),
+        }
+        if let Some(on) = item.boolean("enable_dhcp")? {
+            self.enable_dhcp = on;
+        }
+        if let Some(pools) = pools(&mut item)? {
+            self.allocation_pools = pools;
+        }
+        write_host_settings(self, &mut item)?;
+        item.finish()?;
+        check_pools(self)
     }
-    if !model.has_room(&owner, "subnet") {
-        return Err(Fault::over_quota("subnet"));
+
+    fn follow_change(model: &mut Model, id: &str) {
+        if let Some(network_id) = model.subnets.get(id).map(|s| s.network_id.clone()) {
+            model.settle_dhcp(&network_id);
+        }
     }
-    let cidr = item.parsed::<IpNet>("cidr", "IP subnet")?;
-    let pool = choose_pool(model, caller, &mut item, cidr)?;
-    let ip_version = ip_version(&mut item, cidr, pool.as_ref())?;
-    check_affinity(model, &network_id, ip_version, pool.as_ref())?;
-    let prefixlen = item.number::<u8>("prefixlen")?;
-    let cidr = match &pool {
-        Some(pool) => allocate(model, pool, cidr, prefixlen)?,
-        None => cidr
-            .ok_or_else(|| {
-                Fault::request(
-                    "Bad subnets request: a subnetpool must be specified in the absence of a cidr.",
-                )
-            })?
-            .trunc(),
-    };
-    if pool.is_none() && prefixlen.is_some() {
-        return Err(Fault::bad(
-            "BadRequest",
-            "Bad subnets request: prefixlen can only be specified with a subnetpool.",
-        ));
+
+    /// Refused while a port, DHCP apart, has an address on it (one its host made does not count).
+    fn remove(&self, model: &mut Model, _caller: &Caller) -> Result<(), Fault> {
+        let id = &self.standard.id;
+        let uses = |p: &Port| p.fixed_ips.iter().any(|ip| ip.subnet_id == *id);
+        let user = model.ports.values().any(|p| p.device_owner != DHCP_OWNER && uses(p));
+        if user && !self.is_auto_address() {
+            return Err(Fault::conflict(
+                "SubnetInUse",
+                format!(
+                    "Unable to complete operation on subnet {id}: One or more ports have an IP allocation from this \
+                     subnet."
+                ),
+            ));
+        }
+        for port in model.ports.values_mut() {
+            port.fixed_ips.retain(|ip| ip.subnet_id != *id);
+        }
+        model.subnets.remove(id);
+        if let Some(network) = model.networks.get_mut(&self.network_id) {
+            network.standard.bump();
+        }
+        model.settle_dhcp(&self.network_id);
+        Ok(())
     }
-    check_range(&cidr)?;
-    check_overlap(model, &network_id, &cidr)?;
-    let gateway_ip = match item.nullable("gateway_ip")? {
-        None => Some(default_gateway(&cidr)),
-        Some(None) => None,
-        Some(Some(text)) => Some(gateway(&text, ip_version)?),
-    };
-    let standard = Standard::new(
-        &owner,
-        item.text("name")?.unwrap_or_default(),
-        item.text("description")?.unwrap_or_default(),
-    );
-    let ra_mode = ipv6_mode(&mut item, "ipv6_ra_mode", ip_version)?;
-    let address_mode = ipv6_mode(&mut item, "ipv6_address_mode", ip_version)?;
-    let pools = pools(&mut item)?;
-    let mut subnet = Subnet {
-        standard,
-        network_id: network_id.clone(),
-        ip_version,
-        cidr,
-        gateway_ip,
-        subnetpool_id: pool.map(|p| p.standard.id),
-        enable_dhcp: item.boolean("enable_dhcp")?.unwrap_or(true),
-        ipv6_ra_mode: ra_mode,
-        ipv6_address_mode: address_mode,
-        host_routes: Vec::new(),
-        dns_nameservers: Vec::new(),
-        allocation_pools: pools.unwrap_or_else(|| default_pools(&cidr, gateway_ip)),
-    };
-    item.take("segment_id");
-    item.take("service_types");
-    write_host_settings(&mut subnet, &mut item)?;
-    item.finish()?;
-    check_modes(&subnet)?;
-    check_pools(&subnet)?;
-    let id = subnet.standard.id.clone();
-    model.subnets.insert(id.clone(), subnet);
-    if let Some(network) = model.networks.get_mut(&network_id) {
-        network.standard.bump();
-    }
-    model.settle_dhcp(&network_id);
-    Ok(id)
 }
 
 fn gateway(text: &str, ip_version: u8) -> Result<IpAddr, Fault> {
@@ -222,83 +249,4 @@ fn write_host_settings(subnet: &mut Subnet, item: &mut Attributes) -> Result<(),
         subnet.host_routes = routes.into_iter().map(read).collect::<Result<_, _>>()?;
     }
     Ok(())
-}
-
-/// `PUT`.
-pub(crate) async fn update(
-    State(cloud): State<Cloud>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Fault> {
-    let mut item = updated(&body, "subnet", caller.is_admin)?;
-    let guard = if_match(&headers)?;
-    let mut items = cloud
-        .change(|model| {
-            let mut subnet = changeable::<Subnet>(model, &caller, &id, "update", guard)?.clone();
-            if let Some(name) = item.text("name")? {
-                subnet.standard.name = name;
-            }
-            if let Some(description) = item.text("description")? {
-                subnet.standard.description = description;
-            }
-            match item.nullable("gateway_ip")? {
-                None => {}
-                Some(None) => subnet.gateway_ip = None,
-                Some(Some(text)) => subnet.gateway_ip = Some(gateway(&text, subnet.ip_version)?),
-            }
-            if let Some(on) = item.boolean("enable_dhcp")? {
-                subnet.enable_dhcp = on;
-            }
-            if let Some(pools) = pools(&mut item)? {
-                subnet.allocation_pools = pools;
-            }
-            write_host_settings(&mut subnet, &mut item)?;
-            item.finish()?;
-            check_pools(&subnet)?;
-            subnet.standard.bump();
-            let network_id = subnet.network_id.clone();
-            model.subnets.insert(id.clone(), subnet);
-            model.settle_dhcp(&network_id);
-            Ok(render_ids::<Subnet>(model, &caller, std::slice::from_ref(&id)))
-        })
-        .await?;
-    Ok(answer::<Subnet>(StatusCode::OK, items.pop().unwrap_or_default()))
-}
-
-/// `DELETE`: refused while a port, DHCP apart, has an address on it (one its host made does not count).
-pub(crate) async fn delete(
-    State(cloud): State<Cloud>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Fault> {
-    let guard = if_match(&headers)?;
-    cloud
-        .change(|model| {
-            let subnet = changeable::<Subnet>(model, &caller, &id, "delete", guard)?.clone();
-            let uses = |p: &crate::model::port::Port| p.fixed_ips.iter().any(|ip| ip.subnet_id == id);
-            let user = model.ports.values().any(|p| p.device_owner != DHCP_OWNER && uses(p));
-            if user && !subnet.is_auto_address() {
-                return Err(Fault::conflict(
-                    "SubnetInUse",
-                    format!(
-                        "Unable to complete operation on subnet {id}: One or more ports have an IP allocation from \
-                         this subnet."
-                    ),
-                ));
-            }
-            for port in model.ports.values_mut() {
-                port.fixed_ips.retain(|ip| ip.subnet_id != id);
-            }
-            model.subnets.remove(&id);
-            if let Some(network) = model.networks.get_mut(&subnet.network_id) {
-                network.standard.bump();
-            }
-            model.settle_dhcp(&subnet.network_id);
-            Ok(())
-        })
-        .await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
 }

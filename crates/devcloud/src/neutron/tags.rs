@@ -31,9 +31,7 @@ pub(crate) fn parse_tags(value: &Value) -> Result<Vec<String>, Fault> {
     for tag in value.as_array().ok_or_else(invalid)? {
         let tag = tag.as_str().ok_or_else(invalid)?;
         check_tag(tag)?;
-        if !tags.iter().any(|t| t == tag) {
-            tags.push(tag.into());
-        }
+        add_missing(&mut tags, tag);
     }
     Ok(tags)
 }
@@ -45,6 +43,13 @@ fn body_tags(body: &[u8]) -> Result<Vec<String>, Fault> {
 
 fn missing(tag: &str) -> Fault {
     Fault::not_found("TagNotFound", format!("Tag {tag} could not be found."))
+}
+
+/// Whose tags a request is about, and who asks; `P` is the resource's id, with or without a tag.
+type Target<P> = (State<Cloud>, Extension<Caller>, Path<P>);
+
+fn read<R: Resource>(cloud: &Cloud, caller: &Caller, id: &str) -> Result<Vec<String>, Fault> {
+    cloud.read(|model| visible::<R>(model, caller, id).map(|r| r.standard().tags.clone()))
 }
 
 fn change<R: Resource>(
@@ -66,99 +71,88 @@ fn change<R: Resource>(
     })
 }
 
+fn add_missing(tags: &mut Vec<String>, tag: &str) {
+    if !tags.iter().any(|known| known == tag) {
+        tags.push(tag.into());
+    }
+}
+
+fn answer(status: StatusCode, tags: &[String]) -> Response {
+    (status, axum::Json(json!({"tags": tags}))).into_response()
+}
+
 /// `GET tags`.
 pub(crate) async fn list<R: Resource>(
-    State(cloud): State<Cloud>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    (State(cloud), Extension(caller), Path(id)): Target<String>,
 ) -> Result<Response, Fault> {
-    let tags = cloud.read(|model| visible::<R>(model, &caller, &id).map(|r| r.standard().tags.clone()))?;
-    Ok(axum::Json(json!({"tags": tags})).into_response())
+    Ok(answer(StatusCode::OK, &read::<R>(&cloud, &caller, &id)?))
 }
 
 /// `PUT tags`: replaces all.
 pub(crate) async fn replace<R: Resource>(
-    State(cloud): State<Cloud>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    (State(cloud), Extension(caller), Path(id)): Target<String>,
     body: Bytes,
 ) -> Result<Response, Fault> {
     let wanted = body_tags(&body)?;
-    let tags = change::<R>(&cloud, &caller, &id, |tags| {
+    let replace = |tags: &mut Vec<String>| {
         *tags = wanted;
         Ok(())
-    })?;
-    Ok(axum::Json(json!({"tags": tags})).into_response())
+    };
+    Ok(answer(StatusCode::OK, &change::<R>(&cloud, &caller, &id, replace)?))
 }
 
 /// `POST tags`: adds several.
 pub(crate) async fn add_many<R: Resource>(
-    State(cloud): State<Cloud>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    (State(cloud), Extension(caller), Path(id)): Target<String>,
     body: Bytes,
 ) -> Result<Response, Fault> {
     let wanted = body_tags(&body)?;
-    let tags = change::<R>(&cloud, &caller, &id, |tags| {
-        for tag in wanted {
-            if !tags.contains(&tag) {
-                tags.push(tag);
-            }
-        }
+    let add = |tags: &mut Vec<String>| {
+        wanted.iter().for_each(|tag| add_missing(tags, tag));
         Ok(())
-    })?;
-    Ok((StatusCode::CREATED, axum::Json(json!({"tags": tags}))).into_response())
+    };
+    Ok(answer(StatusCode::CREATED, &change::<R>(&cloud, &caller, &id, add)?))
 }
 
 /// `DELETE tags`: removes all.
 pub(crate) async fn clear<R: Resource>(
-    State(cloud): State<Cloud>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-) -> Result<Response, Fault> {
+    (State(cloud), Extension(caller), Path(id)): Target<String>,
+) -> Result<StatusCode, Fault> {
     change::<R>(&cloud, &caller, &id, |tags| {
         tags.clear();
         Ok(())
     })?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// `GET tags/{tag}`.
 pub(crate) async fn check<R: Resource>(
-    State(cloud): State<Cloud>,
-    Extension(caller): Extension<Caller>,
-    Path((id, tag)): Path<(String, String)>,
-) -> Result<Response, Fault> {
-    let has = cloud.read(|m| visible::<R>(m, &caller, &id).map(|r| r.standard().tags.contains(&tag)))?;
-    if has { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(missing(&tag)) }
+    (State(cloud), Extension(caller), Path((id, tag))): Target<(String, String)>,
+) -> Result<StatusCode, Fault> {
+    let tags = read::<R>(&cloud, &caller, &id)?;
+    if tags.contains(&tag) { Ok(StatusCode::NO_CONTENT) } else { Err(missing(&tag)) }
 }
 
 /// `PUT tags/{tag}`.
 pub(crate) async fn add<R: Resource>(
-    State(cloud): State<Cloud>,
-    Extension(caller): Extension<Caller>,
-    Path((id, tag)): Path<(String, String)>,
-) -> Result<Response, Fault> {
+    (State(cloud), Extension(caller), Path((id, tag))): Target<(String, String)>,
+) -> Result<StatusCode, Fault> {
     check_tag(&tag)?;
     change::<R>(&cloud, &caller, &id, |tags| {
-        if !tags.contains(&tag) {
-            tags.push(tag);
-        }
+        add_missing(tags, &tag);
         Ok(())
     })?;
-    Ok(StatusCode::CREATED.into_response())
+    Ok(StatusCode::CREATED)
 }
 
 /// `DELETE tags/{tag}`.
 pub(crate) async fn remove<R: Resource>(
-    State(cloud): State<Cloud>,
-    Extension(caller): Extension<Caller>,
-    Path((id, tag)): Path<(String, String)>,
-) -> Result<Response, Fault> {
+    (State(cloud), Extension(caller), Path((id, tag))): Target<(String, String)>,
+) -> Result<StatusCode, Fault> {
     change::<R>(&cloud, &caller, &id, |tags| {
         let at = tags.iter().position(|t| *t == tag).ok_or_else(|| missing(&tag))?;
         tags.remove(at);
         Ok(())
     })?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    Ok(StatusCode::NO_CONTENT)
 }

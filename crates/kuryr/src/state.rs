@@ -89,7 +89,17 @@ pub(crate) struct NetworkRow {
 pub(crate) struct MadePool {
     pub(crate) name: String,
     pub(crate) cidr: IpNet,
+    /// Further ranges of the family: Neutron wants all subnets of a family on one network from one pool.
+    #[serde(default)]
+    pub(crate) more: Vec<IpNet>,
     pub(crate) id: Option<String>,
+}
+
+impl MadePool {
+    /// All its ranges.
+    pub(crate) fn prefixes(&self) -> Vec<IpNet> {
+        [self.cidr].into_iter().chain(self.more.iter().copied()).collect()
+    }
 }
 
 /// A subnet of a network.

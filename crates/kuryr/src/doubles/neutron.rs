@@ -66,6 +66,13 @@ impl Cloud {
         if self.subnets.values().any(|s| s.network_id == new.network_id && overlap(&s.cidr, &cidr)) {
             return fault(400, "InvalidInput", format!("{cidr} overlaps"));
         }
+        let others = self.subnets.values().filter(|s| s.network_id == new.network_id);
+        if others
+            .filter(|s| s.ip_version == new.ip_version)
+            .any(|s| s.subnetpool_id.is_some() && s.subnetpool_id != new.subnetpool_id)
+        {
+            return fault(400, "NetworkSubnetPoolAffinityError", "one subnet pool for all subnets");
+        }
         let first = next(cidr.network());
         let gateway = new.gateway_ip.unwrap_or(Some(first));
         let last = match cidr {

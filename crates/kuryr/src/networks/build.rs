@@ -27,7 +27,7 @@ impl Inner {
             let wanted = NewSubnetPool {
                 name: pool.name.clone(),
                 description: Some(description(&row.mark)),
-                prefixes: vec![pool.cidr],
+                prefixes: pool.prefixes(),
                 default_prefixlen: pool.cidr.prefix_len(),
                 shared: row.shared,
             };
@@ -101,8 +101,11 @@ impl Inner {
         let Some(network) = row.neutron_id.clone() else { return Ok(()) };
         for at in 0..row.subnets.len() {
             let Some(subnet) = row.subnets.get(at).filter(|s| s.id.is_none()).cloned() else { continue };
-            let own_pool =
-                row.made_pools.iter().find(|p| Some(p.cidr) == subnet.cidr).and_then(|p| p.id.clone());
+            let own_pool = row
+                .made_pools
+                .iter()
+                .find(|p| subnet.cidr.is_some_and(|cidr| p.prefixes().contains(&cidr)))
+                .and_then(|p| p.id.clone());
             let wanted = NewSubnet {
                 name: subnet.name.clone(),
                 description: Some(description(&row.mark)),

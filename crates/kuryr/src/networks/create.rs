@@ -162,8 +162,13 @@ impl Inner {
                 subnet.from_pool = Some(self.existing_pool(wanted, range.v6).await?.id);
             } else if !automatic {
                 let cidr = range.data.pool;
-                let name = names::subnetpool_name(&self.settings.subnetpool_name_prefix, cidr);
-                row.made_pools.push(MadePool { name, cidr, id: None });
+                let family = |p: &&mut MadePool| matches!(p.cidr, IpNet::V6(_)) == range.v6;
+                if let Some(pool) = row.made_pools.iter_mut().find(family) {
+                    pool.more.push(cidr);
+                } else {
+                    let name = names::subnetpool_name(&self.settings.subnetpool_name_prefix, cidr);
+                    row.made_pools.push(MadePool { name, cidr, more: Vec::new(), id: None });
+                }
             }
         }
         let pending = ranges.iter().enumerate().filter_map(|(at, range)| {

@@ -349,3 +349,28 @@ async fn the_removal_of_a_network_takes_pools_along_that_nobody_released() {
     assert_eq!(docker.world.snapshot(), before);
     docker.assert_forgotten("without a release of its pool");
 }
+
+#[tokio::test]
+async fn several_ranges_of_one_family_come_from_one_subnet_pool() {
+    let docker = Docker::new();
+    let before = docker.world.snapshot();
+    let mut request = NetworkRequest { id: docker_id(), ..NetworkRequest::default() };
+    let mut pools = Vec::new();
+    for range in ["10.9.1.0/24", "10.9.2.0/25"] {
+        let pool = Some(range.parse().unwrap());
+        let wanted = PoolRequest { space: "s".to_owned(), pool, ..PoolRequest::default() };
+        let pool = docker.service.request_pool(wanted).await.unwrap();
+        request.ipv4.push(IpamData { pool: pool.pool, gateway: pool.gateway, aux: Vec::new() });
+        pools.push(pool);
+    }
+    let id = request.id.clone();
+    docker.service.create_network(request).await.unwrap();
+    for pool in &pools {
+        let address = docker.address(&pool.id, None, AddressKind::Container).await.unwrap();
+        assert!(pool.pool.contains(&address.addr()));
+        docker.service.release_address(&pool.id, address.addr()).await.unwrap();
+    }
+    docker.service.delete_network(&id).await.unwrap();
+    assert_eq!(docker.world.snapshot(), before);
+    docker.assert_forgotten("with two ranges");
+}

@@ -161,6 +161,14 @@ impl World {
         Ok(())
     }
 
+    /// Starts `kuryr` with other arguments than usual; it is not the world's plugin, and the caller ends it.
+    ///
+    /// # Errors
+    /// When the process cannot be started.
+    pub fn spawn_kuryr(&self, args: &[&str]) -> Result<HostProcess> {
+        Ok(self.host.spawn(&self.kuryr, args, &self.dir().join("plugin.log"))?)
+    }
+
     /// Waits until the plugin's sockets listen.
     ///
     /// # Errors

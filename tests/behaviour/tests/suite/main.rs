@@ -14,6 +14,7 @@ mod crashes;
 mod expose;
 mod lifecycle;
 mod networks;
+mod serving;
 mod volumes;
 
 use std::path::PathBuf;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         volumes::CASES,
         bad_input::CASES,
         lifecycle::CASES,
+        serving::CASES,
         crashes::CASES,
     ];
     let trials =

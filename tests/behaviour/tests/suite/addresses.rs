@@ -17,6 +17,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_mac_address_of_the_users_choice_is_on_the_port", chosen_mac),
     ("an_address_is_free_again_after_its_container_stopped", freed),
     ("parallel_containers_get_different_addresses", parallel),
+    ("a_container_connected_later_gets_the_address_it_asks_for", connected),
 ];
 
 fn fixed(world: &mut World) -> Result<()> {
@@ -208,4 +209,19 @@ fn parallel(world: &mut World) -> Result<()> {
     addresses.dedup();
     ensure!(addresses.len() == names.len(), "{addresses:?}");
     remove(world, &names.iter().map(String::as_str).collect::<Vec<_>>(), &["foo"])
+}
+
+fn connected(world: &mut World) -> Result<()> {
+    create(world, "foo", "10.20.0.0/24", "10.20.0.1")?;
+    create(world, "bar", "10.28.0.0/24", "10.28.0.1")?;
+    world.run("one", &["--network", "foo"])?;
+    world.docker(&["network", "connect", "--ip", "10.28.0.44", "bar", "one"])?;
+    ensure!(world.address("one", "bar")?.to_string() == "10.28.0.44");
+    ensure!(list(world, "ports", "fixed_ips=ip_address=10.28.0.44")?.len() == 1);
+    world.docker(&["exec", "one", "ping", "-c", "1", "-w", "5", "10.28.0.1"])?;
+    world.docker(&["exec", "one", "ping", "-c", "1", "-w", "5", "10.20.0.1"])?;
+    world.docker(&["network", "disconnect", "bar", "one"])?;
+    ensure!(list(world, "ports", "fixed_ips=ip_address=10.28.0.44")?.is_empty(), "the port stayed");
+    world.docker(&["exec", "one", "ping", "-c", "1", "-w", "5", "10.20.0.1"])?;
+    remove(world, &["one"], &["foo", "bar"])
 }

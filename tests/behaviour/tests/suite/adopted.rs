@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use testkit::World;
 
 use crate::Case;
-use crate::networks::{list, remove, text};
+use crate::networks::{create, list, remove, text};
 
 pub(crate) const CASES: &[Case] = &[
     ("a_network_reused_by_uuid_is_left_exactly_as_found", by_uuid),
@@ -14,6 +14,8 @@ pub(crate) const CASES: &[Case] = &[
     ("a_reused_network_needs_no_subnet_when_the_ipam_option_names_it", ipam_option),
     ("two_docker_networks_may_reuse_one_network", twice),
     ("a_reused_network_keeps_the_tags_of_others", foreign_tags),
+    ("a_network_of_ours_does_not_touch_their_subnet_of_the_same_range", same_range),
+    ("two_docker_networks_that_reuse_one_at_once_keep_each_others_tags", at_once),
 ];
 
 /// A tenant's network with a subnet; their ids.
@@ -110,5 +112,47 @@ fn foreign_tags(world: &mut World) -> Result<()> {
     world.cloud.api("PUT", &tags, Some(json!({"tags": ["colour:green"]})))?;
     let option = format!("neutron.net.uuid={id}");
     tour(world, &id, &["--subnet", "10.30.0.0/24", "-o", &option])?;
+    delete_network(world, &id)
+}
+
+fn same_range(world: &mut World) -> Result<()> {
+    let id = make_network(world, "theirs", Some("10.30.0.0/24"))?;
+    let before = world.inventory()?;
+    create(world, "ours", "10.30.0.0/24", "10.30.0.1")?;
+    world.run("one", &["--network", "ours"])?;
+    let address = world.address("one", "ours")?;
+    let ports = list(world, "ports", &format!("fixed_ips=ip_address={address}&device_owner=compute:kuryr"))?;
+    ensure!(ports.len() == 1 && text(&ports[0], "network_id") != id, "{ports:?}");
+    world.docker(&["exec", "one", "ping", "-c", "1", "-w", "5", "10.30.0.1"])?;
+    remove(world, &["one"], &["ours"])?;
+    world.expect_clean(&before)?;
+    delete_network(world, &id)
+}
+
+fn at_once(world: &mut World) -> Result<()> {
+    let id = make_network(world, "theirs", Some("10.30.0.0/24"))?;
+    let before = world.inventory()?;
+    let option = format!("neutron.net.uuid={id}");
+    // Slow enough for each to read the tags before the other has written them.
+    world.cloud.admin("POST", "options", Some(json!({"latency_ms": 100})))?;
+    let both = |verb: &(dyn Fn(&str) -> Result<String> + Sync)| {
+        std::thread::scope(|scope| {
+            let runs = ["reused1", "reused2"].map(|name| scope.spawn(move || verb(name)));
+            runs.into_iter()
+                .try_for_each(|run| run.join().map_or_else(|_| anyhow::bail!("panic"), |r| r.map(drop)))
+        })
+    };
+    let shared = &*world;
+    let made = both(&|name| {
+        let range = ["--subnet", "10.30.0.0/24", "-o", &option, name];
+        shared.docker(&[&["network", "create", "-d", "kuryr", "--ipam-driver", "kuryr"][..], &range].concat())
+    });
+    let tags = list(world, "networks", &format!("id={id}"))?;
+    let removed = made.and_then(|()| both(&|name| shared.docker(&["network", "rm", name])));
+    world.cloud.admin("POST", "options", Some(json!({"latency_ms": 0})))?;
+    removed?;
+    let tags = tags.first().and_then(|n| n["tags"].as_array().map(Vec::len));
+    ensure!(tags == Some(6), "{tags:?} tags of two Docker networks");
+    world.expect_clean(&before)?;
     delete_network(world, &id)
 }

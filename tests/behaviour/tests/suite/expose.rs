@@ -4,13 +4,15 @@ use anyhow::{Result, ensure};
 use testkit::{World, udp_reaches};
 
 use crate::Case;
-use crate::networks::{create, list, remove};
+use crate::networks::{create, list, remove, text};
 
 pub(crate) const CASES: &[Case] = &[
     ("exposed_udp_ports_are_open_and_others_are_not", udp_range),
     ("exposed_ports_close_when_the_container_stops", closes),
     ("containers_with_the_same_exposed_ports_share_a_group", shared),
     ("without_expose_nothing_from_outside_comes_in", nothing),
+    ("a_published_port_is_open", published),
+    ("ranges_of_tcp_and_udp_are_opened_apart_and_closed_again", mixed),
 ];
 
 fn udp_range(world: &mut World) -> Result<()> {
@@ -56,4 +58,67 @@ fn nothing(world: &mut World) -> Result<()> {
     let two = world.run("two", &["--network", "foo"])?;
     ensure!(udp_reaches(&two, &inside, address, 1236)?, "the default group lets its members in");
     remove(world, &["one", "two"], &["foo"])
+}
+
+/// The ingress rules for ports, as protocol, first and last.
+fn openings(world: &World) -> Result<Vec<(String, u64, u64)>> {
+    let port = |rule: &serde_json::Value, key: &str| rule.get(key).and_then(serde_json::Value::as_u64);
+    let mut found: Vec<_> = list(world, "security-group-rules", "direction=ingress&ethertype=IPv4")?
+        .iter()
+        .filter_map(|rule| {
+            let ends = (port(rule, "port_range_min")?, port(rule, "port_range_max")?);
+            Some((text(rule, "protocol").to_owned(), ends.0, ends.1))
+        })
+        .collect();
+    found.sort();
+    Ok(found)
+}
+
+fn published(world: &mut World) -> Result<()> {
+    create(world, "foo", "10.20.0.0/24", "10.20.0.1")?;
+    let before = openings(world)?;
+    let inside = world.run("one", &["--network", "foo", "-p", "8080:80"])?;
+    let address = world.address("one", "foo")?;
+    let mut expected = before.clone();
+    expected.push(("tcp".to_owned(), 80, 80));
+    expected.sort();
+    ensure!(openings(world)? == expected, "{:?}", openings(world)?);
+    let outside = world.outside();
+    let get = |port: u16| {
+        inside.run(|| Ok(std::net::TcpListener::bind((address, port))?)).and_then(|listener| {
+            let target = std::net::SocketAddr::new(address, port);
+            let patience = std::time::Duration::from_millis(700);
+            let reached = outside.run(|| Ok(std::net::TcpStream::connect_timeout(&target, patience).is_ok()));
+            drop(listener);
+            reached
+        })
+    };
+    ensure!(get(80)?, "80 is published but closed");
+    ensure!(!get(8080)?, "8080 is the host's port, not the container's");
+    remove(world, &["one"], &["foo"])?;
+    ensure!(openings(world)? == before, "still open: {:?}", openings(world)?);
+    Ok(())
+}
+
+fn mixed(world: &mut World) -> Result<()> {
+    create(world, "foo", "10.20.0.0/24", "10.20.0.1")?;
+    let before = openings(world)?;
+    let expose = ["--expose", "80", "--expose", "5000-5002/udp", "--expose", "5001-5003/tcp"];
+    let inside = world.run("one", &[&["--network", "foo"][..], &expose, &["--expose", "53/udp"]].concat())?;
+    let mut expected = before.clone();
+    for (protocol, first, last) in
+        [("tcp", 80, 80), ("tcp", 5001, 5003), ("udp", 53, 53), ("udp", 5000, 5002)]
+    {
+        expected.push((protocol.to_owned(), first, last));
+    }
+    expected.sort();
+    ensure!(openings(world)? == expected, "{:?}", openings(world)?);
+    let address = world.address("one", "foo")?;
+    let outside = world.outside();
+    ensure!(udp_reaches(&outside, &inside, address, 5000)?, "udp 5000 is exposed but closed");
+    ensure!(udp_reaches(&outside, &inside, address, 53)?, "udp 53 is exposed but closed");
+    ensure!(!udp_reaches(&outside, &inside, address, 5003)?, "5003 is open for udp, exposed for tcp");
+    remove(world, &["one"], &["foo"])?;
+    ensure!(openings(world)? == before, "still open: {:?}", openings(world)?);
+    Ok(())
 }

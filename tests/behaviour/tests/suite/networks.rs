@@ -1,7 +1,7 @@
 //! Networks of our own.
 
 use anyhow::{Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use testkit::World;
 
 use crate::Case;
@@ -18,6 +18,11 @@ pub(crate) const CASES: &[Case] = &[
     ("a_dual_stack_container_has_one_port_with_both_addresses", dual_stack),
     ("an_internal_network_has_no_default_route", internal),
     ("the_container_has_the_mtu_and_mac_of_its_port", mtu_and_mac),
+    ("a_port_of_vif_type_tap_is_plugged_and_pings", tap),
+    ("a_port_neutron_cannot_bind_is_refused_naming_the_host_and_leaves_nothing", binding_failed),
+    ("an_auxiliary_address_is_given_to_nobody", auxiliary),
+    ("an_ip_range_outside_the_subnet_is_refused", range_outside),
+    ("several_subnets_of_one_family_are_all_usable", several_subnets),
 ];
 
 /// Creates a network with a subnet and its first address as gateway.
@@ -272,4 +277,124 @@ fn mtu_and_mac(world: &mut World) -> Result<()> {
     let host = String::from_utf8_lossy(&host.stdout).into_owned();
     ensure!(!host.contains(&format!("inet {address}/")), "the container's address is on the host: {host}");
     remove(world, &["one"], &["foo"])
+}
+
+/// Runs `case` while the cloud binds ports as `vif_type`.
+fn bound_as(world: &mut World, vif_type: &str, case: fn(&mut World) -> Result<()>) -> Result<()> {
+    let set = |world: &World, kind: &str| {
+        world.cloud.admin("POST", "options", Some(json!({"vif_type": kind}))).map(drop)
+    };
+    let usual = world.cloud.admin("GET", "options", None)?;
+    set(world, vif_type)?;
+    let outcome = case(world);
+    set(world, text(&usual, "vif_type"))?;
+    outcome
+}
+
+fn tap(world: &mut World) -> Result<()> {
+    bound_as(world, "tap", |world| {
+        create(world, "foo", "10.20.0.0/24", "10.20.0.1")?;
+        world.run("one", &["--network", "foo"])?;
+        let address = world.address("one", "foo")?;
+        let ports = list(world, "ports", &format!("fixed_ips=ip_address={address}"))?;
+        ensure!(ports.first().is_some_and(|p| text(p, "binding:vif_type") == "tap"), "{ports:?}");
+        world.docker(&["exec", "one", "ping", "-c", "1", "-w", "5", "10.20.0.1"])?;
+        remove(world, &["one"], &["foo"])
+    })
+}
+
+fn binding_failed(world: &mut World) -> Result<()> {
+    create(world, "foo", "10.20.0.0/24", "10.20.0.1")?;
+    let before = world.inventory()?;
+    bound_as(world, "binding_failed", |world| {
+        let error = world.docker_fails(&["run", "--network", "foo", "--name", "one", "busybox", "true"])?;
+        let line = error.lines().find(|l| l.contains("binding_failed")).unwrap_or_default();
+        ensure!(line.contains("for host `") && line.contains("agent"), "the text does not help: {error}");
+        Ok(())
+    })?;
+    world.remove("one")?;
+    ensure!(before == world.inventory()?, "the refusal left something in the cloud");
+    // The same command goes through as soon as the agent is back.
+    world.run("one", &["--network", "foo"])?;
+    remove(world, &["one"], &["foo"])
+}
+
+fn auxiliary(world: &mut World) -> Result<()> {
+    world.docker(&[
+        "network",
+        "create",
+        "-d",
+        "kuryr",
+        "--ipam-driver",
+        "kuryr",
+        "--subnet",
+        "10.26.0.0/29",
+        "--gateway",
+        "10.26.0.1",
+        "--aux-address",
+        "router=10.26.0.2",
+        "--aux-address",
+        "printer=10.26.0.4",
+        "small",
+    ])?;
+    let error = world.docker_fails(&[
+        "run",
+        "--network",
+        "small",
+        "--ip",
+        "10.26.0.4",
+        "--name",
+        "no",
+        "busybox",
+        "true",
+    ])?;
+    ensure!(error.contains("10.26.0.4"), "{error}");
+    // Three addresses are left, of which the cloud's DHCP port has one.
+    for name in ["one", "two"] {
+        world.run(name, &["--network", "small"])?;
+        let address = world.address(name, "small")?.to_string();
+        ensure!(["10.26.0.3", "10.26.0.5", "10.26.0.6"].contains(&address.as_str()), "{address}");
+    }
+    remove(world, &["no", "one", "two"], &["small"])
+}
+
+fn range_outside(world: &mut World) -> Result<()> {
+    let error = world.docker_fails(&[
+        "network",
+        "create",
+        "-d",
+        "kuryr",
+        "--ipam-driver",
+        "kuryr",
+        "--subnet",
+        "10.21.0.0/16",
+        "--ip-range",
+        "10.22.7.0/24",
+        "bad",
+    ])?;
+    ensure!(error.contains("10.22.7.0/24") && error.lines().count() == 1, "{error}");
+    Ok(())
+}
+
+fn several_subnets(world: &mut World) -> Result<()> {
+    world.docker(&[
+        "network",
+        "create",
+        "-d",
+        "kuryr",
+        "--ipam-driver",
+        "kuryr",
+        "--subnet",
+        "10.27.1.0/24",
+        "--subnet",
+        "10.27.2.0/24",
+        "wide",
+    ])?;
+    for (name, address, gateway) in [("one", "10.27.1.9", "10.27.1.1"), ("two", "10.27.2.9", "10.27.2.1")] {
+        world.run(name, &["--network", "wide", "--ip", address])?;
+        let route = world.docker(&["exec", name, "ip", "route"])?;
+        ensure!(route.contains(&format!("default via {gateway}")), "{name}: {route}");
+        world.docker(&["exec", name, "ping", "-c", "1", "-w", "5", gateway])?;
+    }
+    remove(world, &["one", "two"], &["wide"])
 }

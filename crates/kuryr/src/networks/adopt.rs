@@ -55,7 +55,12 @@ impl Inner {
                     adopt_facts(slot, subnet);
                     self.refuse_taken_aux(&subnet.id, slot.aux.iter().copied()).await?;
                 }
-                None => slot.ours = true,
+                None => {
+                    slot.ours = true;
+                    // Neutron wants all subnets of a family on one network from one pool.
+                    let family = |s: &&Subnet| matches!(s.cidr, IpNet::V6(_)) == range.v6;
+                    slot.from_pool = subnets.iter().find(family).and_then(|s| s.subnetpool_id.clone());
+                }
             }
         }
         row.adopted = true;

@@ -374,3 +374,21 @@ async fn several_ranges_of_one_family_come_from_one_subnet_pool() {
     assert_eq!(docker.world.snapshot(), before);
     docker.assert_forgotten("with two ranges");
 }
+
+#[tokio::test]
+async fn a_subnet_added_to_an_adopted_network_comes_from_the_pool_of_its_others() {
+    let mut docker = Docker::new();
+    docker.operator_pool("theirs", "10.9.0.0/16", 24).await;
+    let id = docker.operator_network("theirs", &["10.9.1.0/24"]).await;
+    {
+        let mut cloud = docker.world.cloud.lock().unwrap();
+        let pool = cloud.pools.keys().next().cloned();
+        cloud.subnets.values_mut().for_each(|s| s.subnetpool_id = pool.clone());
+    }
+    let before = docker.world.snapshot();
+    let net = Net { options: uuid_option(&id), ..v4("10.9.2.0/24") };
+    let network = docker.network_create(&net).await.unwrap();
+    docker.network_rm(&network).await.unwrap();
+    assert_eq!(docker.world.snapshot(), before);
+    docker.assert_forgotten("after the added subnet");
+}

@@ -21,6 +21,8 @@ pub(crate) fn engine(word: &str) -> Result<Engine> {
         "machine" => Engine::Machine,
         "20.10" | "bookworm" => Engine::Root(debian::root("bookworm")?),
         "26.1" | "trixie" => Engine::Root(debian::root("trixie")?),
-        other => bail!("no engine `{other}`; there are: machine, 20.10, 26.1"),
+        // Debian's unstable release: its version moves, so it is not among those tested by default.
+        "28.5" | "sid" => Engine::Root(debian::root("sid")?),
+        other => bail!("no engine `{other}`; there are: machine, 20.10, 26.1, 28.5"),
     })
 }

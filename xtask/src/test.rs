@@ -13,7 +13,7 @@ const DEFAULT_ENGINES: [&str; 2] = ["machine", "26.1"];
 /// Which tests to run.
 #[derive(Debug, Args)]
 pub(crate) struct Test {
-    /// Docker generations for the behaviour suite: `machine`, `20.10`, `26.1`.
+    /// Docker generations for the behaviour suite: `machine`, `20.10`, `26.1`, `28.5`.
     #[arg(long = "docker", value_name = "GENERATION")]
     engines: Vec<String>,
     /// Only the behaviour suite.

@@ -106,6 +106,9 @@ pub(crate) struct DevcloudArguments {
     /// Only the API: no bridges, filters or loop devices on this machine.
     #[arg(long)]
     pub(crate) no_data_path: bool,
+    /// Remove bridges and filters at the end; without it a restart on the same directory finds them.
+    #[arg(long)]
+    pub(crate) remove_bridges: bool,
 }
 
 #[derive(Debug, Args)]

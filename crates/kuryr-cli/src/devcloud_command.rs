@@ -56,7 +56,10 @@ pub(crate) async fn run(args: DevcloudArguments) -> Result<(), Error> {
         _ = term.recv() => {}
         _ = int.recv() => {}
     }
-    // Ports and volumes stay as they are: a restart on the same directory finds them.
-    drop(bridges);
-    running.stop().await.map_err(|e| failed(&e))
+    running.stop().await.map_err(|e| failed(&e))?;
+    // Otherwise ports and volumes stay as they are: a restart on the same directory finds them.
+    if let Some(bridges) = bridges.filter(|_| args.remove_bridges) {
+        bridges.close().await.map_err(|e| failed(&e))?;
+    }
+    Ok(())
 }

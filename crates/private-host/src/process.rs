@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{Error, Result};
 
-/// A process inside a host, addressed by its pid outside.
+/// A process inside a host, addressed by its pid outside. Dropping it ends it at once.
 #[derive(Debug)]
 pub struct HostProcess {
     entry: Child,
@@ -52,19 +52,16 @@ impl HostProcess {
     }
 
     /// Ends it at once, as a crash would, and waits until it is gone.
-    pub fn kill(mut self) {
-        self.signal(Signal::KILL);
-        let _ = self.entry.wait();
+    pub fn kill(self) {
+        drop(self);
     }
 
     /// Asks it to end and waits; after the deadline it is ended at once. Returns its status if it ended by itself.
     pub fn stop(mut self, deadline: Duration) -> Option<ExitStatus> {
-        self.signal(Signal::TERM);
-        let status = self.wait(deadline);
-        if status.is_none() {
-            self.kill();
+        if self.is_running() {
+            self.signal(Signal::TERM);
         }
-        status
+        self.wait(deadline)
     }
 
     /// Waits until it has ended, at most that long.
@@ -84,6 +81,19 @@ impl HostProcess {
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.entry.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for HostProcess {
+    fn drop(&mut self) {
+        // One that has ended is not signalled: its pid may be somebody else's by now.
+        if self.is_running() {
+            self.signal(Signal::KILL);
+            if self.pid.is_none() {
+                let _ = self.entry.kill();
+            }
+            let _ = self.entry.wait();
+        }
     }
 }
 

@@ -9,6 +9,10 @@ use openstack::{AuthSettings, Session, block_storage, network};
 
 use crate::error::Error;
 
+/// Name of what was there before any container: a network and a volume.
+pub(super) const EXISTING: &str = "existing";
+const PORT: &str = "my-port";
+
 /// The tenant `demo`.
 #[derive(Debug)]
 pub(super) struct Cloud {
@@ -63,7 +67,7 @@ impl Cloud {
         let subnet_id = subnets.first().map(|s| s.id.clone()).unwrap_or_default();
         let port = NewPort {
             network_id: network.to_owned(),
-            name: "my-port".to_owned(),
+            name: PORT.to_owned(),
             admin_state_up: true,
             fixed_ips: vec![WantedIp { subnet_id, ip_address: Some(address) }],
             ..NewPort::default()
@@ -87,6 +91,20 @@ impl Cloud {
             volume = self.volumes.get_volume(&volume.id).await?;
         }
         Err(Error::Demo(format!("the volume {} is still {}", volume.id, volume.status)))
+    }
+
+    /// Removes what [`Self::make_network`], [`Self::make_port`] and [`Self::make_volume`] made, as far as it goes: with
+    /// the last port and volume their bridges and loop devices go too.
+    pub(super) async fn clear(&self) {
+        for port in self.network.list_ports(&[("name", PORT)]).await.unwrap_or_default() {
+            let _ = self.network.delete_port(&port.id).await;
+        }
+        for network in self.network.list_networks(&[("name", EXISTING)]).await.unwrap_or_default() {
+            let _ = self.network.delete_network(&network.id).await;
+        }
+        for volume in self.volumes.list_volumes(Some(EXISTING), &[]).await.unwrap_or_default() {
+            let _ = self.volumes.delete_volume(&volume.id).await;
+        }
     }
 
     /// What a port looks like now: device and binding.

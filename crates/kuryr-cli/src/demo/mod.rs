@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use private_host::{PrivateHost, Root, Settings};
 use rustix::process::{Pid, test_kill_process};
 use tokio::process::Command;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::arguments::DemoArguments;
 use crate::error::Error;
@@ -40,10 +41,12 @@ pub(crate) async fn run(args: DemoArguments) -> Result<(), Error> {
     if !rustix::process::geteuid().is_root() {
         return Err(Error::Demo("namespaces, links and mounts need root; run it with sudo".into()));
     }
-    let missing: Vec<&str> = TOOLS.iter().filter(|(tool, _)| !is_installed(tool)).map(|(_, p)| *p).collect();
+    let needed = TOOLS.iter().filter(|(tool, _)| args.docker.is_none() || *tool != "dockerd");
+    let mut missing: Vec<&str> = needed.filter(|(tool, _)| !is_installed(tool)).map(|(_, p)| *p).collect();
+    missing.dedup();
     if !missing.is_empty() {
         return Err(Error::Demo(format!(
-            "missing Debian packages: {}; install them first",
+            "the demo needs more Debian packages: apt-get install {}",
             missing.join(" ")
         )));
     }
@@ -75,34 +78,76 @@ async fn outside(dir: &Path) -> Result<(), Error> {
     let mut tour = Command::from(host.command(&program.to_string_lossy()));
     tour.args(["demo", "--inside"]).arg(dir);
     let mut tour = tour.spawn().map_err(|source| Error::Io { action: "start", what: program, source })?;
-    let handler =
-        |kind| signal(kind).map_err(|source| Error::Io { action: "handle", what: "signals".into(), source });
-    let (mut term, mut int) = (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
+    let mut interrupts = Interrupts::listen()?;
     let status = tokio::select! {
         status = tour.wait() => status.ok(),
-        _ = term.recv() => None,
-        _ = int.recv() => None,
+        () = interrupts.wait() => None,
     };
     host.stop();
     private_host::remove_cgroups(&host.place().name());
     match status {
         Some(status) if status.success() => Ok(()),
         Some(_) => Err(Error::Demo("the tour did not hold; see above".into())),
-        None => Err(Error::Demo("interrupted; everything it made is gone".into())),
+        None => Err(interrupted()),
     }
 }
 
 /// The tour itself. `machine` is the machine's own engine, if that is to be used.
 async fn inside(dir: &Path, machine: Option<&str>) -> Result<(), Error> {
+    // Before anything is started: on the machine's own engine nobody but us ends what we start.
+    let mut interrupts = Interrupts::listen()?;
     let mut stage = Stage::set(dir, machine).await?;
-    let outcome = tour::walk(&stage).await;
+    let outcome = tokio::select! {
+        biased;
+        () = interrupts.wait() => Err(interrupted()),
+        outcome = tour::walk(&stage) => outcome.inspect_err(|_| stage.show_log()),
+    };
     if outcome.is_ok() && std::io::stdin().is_terminal() {
         stage.invite();
-        let _ = tokio::task::spawn_blocking(|| std::io::stdin().lock().read_line(&mut String::new())).await;
+        tokio::select! {
+            () = interrupts.wait() => {}
+            () = enter() => {}
+        }
     }
-    tour::clean_up(&stage);
+    tour::clean_up(&stage).await;
     stage.strike();
     outcome
+}
+
+/// The Enter key. A thread of its own: the runtime would wait for one of its own until somebody types.
+async fn enter() {
+    let (typed, wait) = oneshot::channel();
+    std::thread::spawn(move || {
+        let _ = std::io::stdin().lock().read_line(&mut String::new());
+        let _ = typed.send(());
+    });
+    let _ = wait.await;
+}
+
+fn interrupted() -> Error {
+    Error::Demo("interrupted; everything it made is gone".into())
+}
+
+/// What ends the demo early. From its making on, the signals kill nobody.
+struct Interrupts {
+    term: Signal,
+    int: Signal,
+}
+
+impl Interrupts {
+    fn listen() -> Result<Self, Error> {
+        let handler = |kind| {
+            signal(kind).map_err(|source| Error::Io { action: "handle", what: "signals".into(), source })
+        };
+        Ok(Self { term: handler(SignalKind::terminate())?, int: handler(SignalKind::interrupt())? })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
+    }
 }
 
 fn is_installed(tool: &str) -> bool {

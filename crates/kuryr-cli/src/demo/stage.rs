@@ -1,5 +1,7 @@
 //! What the tour plays on: an engine, the development cloud and the plugin.
 
+use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,10 +9,10 @@ use private_host::{Docker, DockerOptions, HostProcess, Place};
 use tokio::time::Instant;
 
 use super::cloud::Cloud;
+use super::tour::{CONTAINERS, NETWORKS, VOLUMES};
 use crate::error::Error;
 use crate::{devcloud_command, output};
 
-const CLOUD: &str = "127.0.0.1:5000";
 const PLUGINS: &str = "/run/docker/plugins";
 
 /// Everything the tour needs, running.
@@ -19,6 +21,8 @@ pub(super) struct Stage {
     pub(super) docker: Docker,
     pub(super) cloud: Cloud,
     dir: PathBuf,
+    /// The image was not there before and goes with us.
+    image: bool,
     /// The plugin, then the cloud: ended in this order.
     processes: Vec<HostProcess>,
 }
@@ -28,13 +32,20 @@ impl Stage {
         let place = Place::here(dir);
         let demo = |e: private_host::Error| Error::Demo(e.to_string());
         let docker = match machine {
-            Some(socket) => Docker::existing(&place, socket),
+            Some(socket) => {
+                let docker = Docker::existing(&place, socket);
+                refuse_to_disturb(&docker)?;
+                docker
+            }
             None => {
                 output::line("Starting a Docker engine of our own, in a namespace without a way out ...");
                 Docker::start(&place, &DockerOptions::default()).map_err(demo)?
             }
         };
-        docker.import_busybox("busybox").map_err(demo)?;
+        let image = docker.run(&["image", "inspect", "busybox"]).is_err();
+        if image {
+            docker.import_busybox("busybox").map_err(demo)?;
+        }
         let version = docker.run(&["version", "--format", "{{.Server.Version}}"]).map_err(demo)?;
         output::line(format_args!("  Docker {version} answers"));
 
@@ -46,25 +57,27 @@ impl Stage {
         let program = program.to_string_lossy().into_owned();
         output::line("Starting the development cloud: Keystone, Neutron and Cinder in one process ...");
         let cloud_dir = dir.join("cloud");
-        let args = ["devcloud", "--listen", CLOUD, "--dir", &cloud_dir.to_string_lossy()];
+        let address = free_address()?;
+        let args =
+            ["devcloud", "--remove-bridges", "--listen", &address, "--dir", &cloud_dir.to_string_lossy()];
         let mut devcloud = place.spawn(&program, &args, &dir.join("devcloud.log")).map_err(demo)?;
         wait_for("the development cloud", &mut devcloud, &dir.join("devcloud.log"), || {
-            std::net::TcpStream::connect(CLOUD).is_ok()
+            std::net::TcpStream::connect(&address).is_ok()
         })
         .await?;
 
         output::line("Starting the plugins kuryr (networks) and fuxi (volumes) ...");
-        let (network, volume) = write_configuration(dir)?;
+        let (network, volume) = write_configuration(dir, &address)?;
         let args = ["serve", "--config-file", &network, "--fuxi-config-file", &volume];
         let mut plugin = place.spawn(&program, &args, &dir.join("kuryr.log")).map_err(demo)?;
         wait_for("kuryr serve", &mut plugin, &dir.join("kuryr.log"), || {
             ["kuryr.sock", "fuxi.sock"]
                 .iter()
-                .all(|s| std::os::unix::net::UnixStream::connect(Path::new(PLUGINS).join(s)).is_ok())
+                .all(|s| UnixStream::connect(Path::new(PLUGINS).join(s)).is_ok())
         })
         .await?;
-        let cloud = Cloud::connect(CLOUD)?;
-        Ok(Self { docker, cloud, dir: dir.to_owned(), processes: vec![plugin, devcloud] })
+        let cloud = Cloud::connect(&address)?;
+        Ok(Self { docker, cloud, dir: dir.to_owned(), image, processes: vec![plugin, devcloud] })
     }
 
     /// Runs a client command, showing it and what it prints.
@@ -77,7 +90,7 @@ impl Stage {
             }
             Err(error) => {
                 output::line(format_args!("  {error}"));
-                Err(Error::Demo(format!("a step of the tour failed; logs are in {}", self.dir.display())))
+                Err(Error::Demo("a step of the tour failed".into()))
             }
         }
     }
@@ -111,10 +124,24 @@ impl Stage {
         output::line("Press Enter here to stop everything; nothing stays behind.");
     }
 
+    /// Why a step may have failed; the whole log goes with the stage.
+    pub(super) fn show_log(&self) {
+        for (whose, name) in [("plugins'", "kuryr.log"), ("development cloud's", "devcloud.log")] {
+            let log = std::fs::read_to_string(self.dir.join(name)).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            output::note(format_args!("the end of the {whose} log:"));
+            let end = lines.iter().skip(lines.len().saturating_sub(15));
+            end.for_each(|line| output::note(format_args!("  {line}")));
+        }
+    }
+
     /// Ends everything in order.
     pub(super) fn strike(&mut self) {
         for process in self.processes.drain(..) {
             process.stop(Duration::from_secs(10));
+        }
+        if self.image {
+            let _ = self.docker.try_run(&["image", "rm", "busybox"]);
         }
         self.docker.stop();
     }
@@ -127,19 +154,59 @@ async fn wait_for(
     ready: impl Fn() -> bool,
 ) -> Result<(), Error> {
     let end = Instant::now() + Duration::from_secs(20);
-    while !ready() {
+    loop {
+        // Somebody else's answer does not count: ours must be alive as well.
+        if ready() && process.is_running() {
+            return Ok(());
+        }
         if !process.is_running() || Instant::now() > end {
             let log = std::fs::read_to_string(log).unwrap_or_default();
             return Err(Error::Demo(format!("{what} did not get ready: {}", log.trim())));
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Refuses an engine that has things of the tour's names, or plugins already: removing or replacing them would be the
+/// end of somebody's work.
+fn refuse_to_disturb(docker: &Docker) -> Result<(), Error> {
+    let kinds: [(&str, &[&str], &[&str]); 3] = [
+        ("container", &["ps", "--all", "--format", "{{.Names}}"], &CONTAINERS),
+        ("network", &["network", "ls", "--format", "{{.Name}}"], &NETWORKS),
+        ("volume", &["volume", "ls", "--format", "{{.Name}}"], &VOLUMES),
+    ];
+    for (kind, args, ours) in kinds {
+        let there = docker.run(args).map_err(|e| Error::Demo(e.to_string()))?;
+        if let Some(name) = there.lines().find(|name| ours.contains(name)) {
+            return Err(Error::Demo(format!(
+                "the engine has a {kind} named {name}, which the tour would make; rename it, or run the demo without \
+                 --docker"
+            )));
+        }
+    }
+    for name in ["kuryr", "fuxi"] {
+        let socket = Path::new(PLUGINS).join(format!("{name}.sock"));
+        if UnixStream::connect(&socket).is_ok() {
+            return Err(Error::Demo(format!(
+                "a plugin serves {} already; stop it, or run the demo without --docker",
+                socket.display()
+            )));
+        }
+    }
     Ok(())
 }
 
-fn write_configuration(dir: &Path) -> Result<(String, String), Error> {
+/// A loopback address nobody listens on: port 5000 may be the Keystone of a real cloud.
+fn free_address() -> Result<String, Error> {
+    let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let address =
+        address.map_err(|source| Error::Io { action: "listen on", what: "127.0.0.1".into(), source })?;
+    Ok(address.to_string())
+}
+
+fn write_configuration(dir: &Path, cloud: &str) -> Result<(String, String), Error> {
     let auth = format!(
-        "auth_type = password\nauth_url = http://{CLOUD}/identity/v3\nusername = demo\npassword = secret\n\
+        "auth_type = password\nauth_url = http://{cloud}/identity/v3\nusername = demo\npassword = secret\n\
          project_name = demo\nuser_domain_id = default\nproject_domain_id = default\nregion_name = RegionOne\n"
     );
     let state = dir.join("state");

@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use os::netns::{NetNs, run_in};
 
+use super::cloud::EXISTING;
 use super::stage::Stage;
 use crate::error::Error;
 use crate::output;
 
-const CONTAINERS: [&str; 5] = ["one", "two", "reuser", "fixed", "exposed"];
+/// What the tour makes in the engine, by kind.
+pub(super) const CONTAINERS: [&str; 5] = ["one", "two", "reuser", "fixed", "exposed"];
+pub(super) const NETWORKS: [&str; 2] = ["foo", "my_reused_net"];
+pub(super) const VOLUMES: [&str; 2] = ["my_vol", "my_reused_vol"];
 
 /// Walks the whole tour; the first step that does not hold ends it.
 pub(super) async fn walk(stage: &Stage) -> Result<(), Error> {
@@ -25,15 +29,18 @@ pub(super) async fn walk(stage: &Stage) -> Result<(), Error> {
 }
 
 /// Removes what the tour made in the engine, so that also the machine's own engine is left as it was.
-pub(super) fn clean_up(stage: &Stage) {
+pub(super) async fn clean_up(stage: &Stage) {
     let quiet = |args: &[&str]| drop(stage.docker.try_run(args));
     for container in CONTAINERS {
         quiet(&["rm", "--force", container]);
     }
-    quiet(&["network", "rm", "foo"]);
-    quiet(&["network", "rm", "my_reused_net"]);
-    quiet(&["volume", "rm", "my_vol"]);
-    quiet(&["volume", "rm", "my_reused_vol"]);
+    for network in NETWORKS {
+        quiet(&["network", "rm", network]);
+    }
+    for volume in VOLUMES {
+        quiet(&["volume", "rm", volume]);
+    }
+    stage.cloud.clear().await;
 }
 
 fn step(number: u32, words: &str) {
@@ -62,7 +69,7 @@ fn own_network(stage: &Stage) -> Result<(), Error> {
 
 async fn reused_network(stage: &Stage) -> Result<String, Error> {
     step(2, "A Neutron network that existed before is reused, and stays when Docker's is removed.");
-    let id = stage.cloud.make_network("existing", "10.50.0.0/24").await?;
+    let id = stage.cloud.make_network(EXISTING, "10.50.0.0/24").await?;
     output::line(format_args!("  (in OpenStack: network `existing` is {id})"));
     let option = format!("neutron.net.uuid={id}");
     stage.show(&[
@@ -160,7 +167,7 @@ async fn reused_volume(stage: &Stage) -> Result<(), Error> {
         6,
         "A Cinder volume that existed before is reused with its data, and stays when Docker's is removed.",
     );
-    let id = stage.cloud.make_volume("existing").await?;
+    let id = stage.cloud.make_volume(EXISTING).await?;
     stage.format_volume(&id)?;
     output::line(format_args!("  (in OpenStack: {})", stage.cloud.describe_volume(&id).await?));
     let option = format!("volume_id={id}");

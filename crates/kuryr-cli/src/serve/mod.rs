@@ -36,7 +36,6 @@ pub(crate) async fn run(args: ServeArguments) -> Result<(), Error> {
     }
     let mut servers = JoinSet::new();
     for (plugin, listeners) in served {
-        tracing::info!(plugin = plugin.name(), ?listeners, "listening");
         servers.spawn(server::serve(plugin, listeners, ServerOptions::default(), stop.clone()));
     }
     // Docker is served before the cloud answers: a dead cloud must not hold up the start of every container.

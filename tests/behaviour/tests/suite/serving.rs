@@ -1,4 +1,4 @@
-//! The other ways to be reached: TLS as the slides configure it.
+//! Other ways to serve: TLS as the slides configure it, and the demo on an engine that is somebody's.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -11,8 +11,11 @@ use testkit::{Certificates, World};
 use crate::Case;
 use crate::networks::{create, remove};
 
-pub(crate) const CASES: &[Case] =
-    &[("docker_reaches_the_plugin_over_tls_with_its_certificate_and_nobody_without", tls)];
+pub(crate) const CASES: &[Case] = &[
+    ("docker_reaches_the_plugin_over_tls_with_its_certificate_and_nobody_without", tls),
+    ("the_demo_leaves_somebodys_engine_as_it_was", demo),
+    ("the_demo_refuses_an_engine_whose_things_it_would_disturb", demo_refused),
+];
 
 const ADDRESS: &str = "https://127.0.0.1:23750";
 
@@ -102,4 +105,69 @@ fn run(world: &World, program: &str, args: &[&str]) -> Result<()> {
     let output = world.host().command(program).args(args).output()?;
     ensure!(output.status.success(), "{program} {args:?}: {output:?}");
     Ok(())
+}
+
+const ENGINE: &str = "unix:///run/docker.sock";
+
+fn demo(world: &mut World) -> Result<()> {
+    ensure!(world.stop_plugin(), "the plugin did not end: {}", world.plugin_log());
+    // The engine has the image under another name, so that the demo brings its own.
+    world.docker(&["image", "tag", "busybox", "kept"])?;
+    world.docker(&["image", "rm", "busybox"])?;
+    let before = traces(world)?;
+    let output = world.kuryr(&["demo", "--docker", ENGINE])?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(output.status.success() && text.contains("Every step held."), "{output:?}");
+    let after = traces(world)?;
+    ensure!(before == after, "{before}\nis now\n{after}");
+    world.docker(&["image", "tag", "kept", "busybox"])?;
+    world.docker(&["image", "rm", "kept"])?;
+    world.start_plugin()
+}
+
+fn demo_refused(world: &mut World) -> Result<()> {
+    let refused = |world: &World, what: &str| -> Result<()> {
+        let output = world.kuryr(&["demo", "--docker", ENGINE])?;
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(!output.status.success() && error.contains(what), "{output:?}");
+        Ok(())
+    };
+    refused(world, "kuryr.sock already")?;
+    world.run("one", &["--network", "none"])?;
+    refused(world, "a container named one")?;
+    world.docker(&["exec", "one", "true"])?;
+    world.remove("one")?;
+    world.docker(&["volume", "create", "-d", "fuxi", "-o", "size=1", "my_vol"])?;
+    refused(world, "a volume named my_vol")?;
+    world.docker(&["volume", "rm", "my_vol"]).map(drop)
+}
+
+/// What a demo might leave behind in engine and kernel.
+fn traces(world: &World) -> Result<String> {
+    let mut found = Vec::new();
+    for kind in ["image", "network", "volume"] {
+        found.push(world.docker(&[kind, "ls", "--quiet"])?);
+    }
+    found.push(world.docker(&["image", "ls", "--format", "{{.Repository}}"])?);
+    for (program, args) in [
+        ("ip", &["-brief", "address"][..]),
+        ("nft", &["list", "tables"]),
+        ("find", &["/var/tmp", "-maxdepth", "1", "-name", "kuryr-demo-*"]),
+        ("find", &["/run/docker/plugins"]),
+        ("ps", &["-e", "-o", "args"]),
+    ] {
+        let output = world.host().command(program).args(args).output()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        // The looking itself is no trace.
+        let lines: Vec<&str> =
+            text.lines().filter(|l| !l.starts_with("ps ") && !l.starts_with('[')).collect();
+        found.push(lines.join("\n"));
+    }
+    for device in fs::read_dir("/sys/block")?.flatten() {
+        let backing = fs::read_to_string(device.path().join("loop/backing_file")).unwrap_or_default();
+        if backing.contains("kuryr-demo-") {
+            found.push(backing);
+        }
+    }
+    Ok(found.join("\n"))
 }

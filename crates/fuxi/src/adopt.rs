@@ -125,6 +125,13 @@ impl Core {
             Err(e) if e.is_not_found() => return self.ledger.remove(name),
             Err(e) => return Err(failed(e)),
         };
+        let taken = |key: &str, ours: &str| {
+            volume.metadata.get(key).is_some_and(|v| v != ours && Some(v) != record.before.get(key))
+        };
+        if taken(NAME, name) || taken(FROM, &self.marks.label) {
+            tracing::warn!(volume = name, id, "given back elsewhere and adopted anew: left to its new owner");
+            return self.ledger.remove(name);
+        }
         let keys = self.marks.of_adoption();
         for key in keys.into_iter().filter(|k| !record.before.contains_key(*k)) {
             if volume.metadata.contains_key(key) {

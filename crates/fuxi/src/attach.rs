@@ -7,12 +7,14 @@ use openstack::block_storage::{Attachment, NewAttachment};
 use tokio::time::Instant;
 
 use crate::content::{Action, decide, filesystem_uuid, format_mark, mount_options};
-use crate::marks::FSTYPE;
+use crate::marks::{FSTYPE, INHERITED};
 use crate::record::{Attached, Record, Stage};
 use crate::service::Core;
 use crate::{Content, Device, Error, Result};
 
 const GIB: u64 = 1 << 30;
+/// How long after a volume's making its maker need not ask whether another host formatted it, in seconds.
+const MARK_KNOWN_FOR: i64 = 600;
 
 impl Core {
     pub(crate) async fn mount(&self, name: &str, id: &str) -> Result<PathBuf> {
@@ -22,6 +24,7 @@ impl Core {
             return Err(Error::refused(name, "it is being removed; create it again"));
         }
         if let Some(path) = self.mounted_already(&mut record, id).await? {
+            self.ledger.note_mount(name);
             return Ok(path);
         }
         if record.attached.is_some() {
@@ -29,7 +32,9 @@ impl Core {
             self.detach(&mut record).await?;
             record = self.find(name).await?.ok_or_else(|| Error::NotFound { name: name.to_owned() })?;
         }
-        self.attach(&mut record, id).await
+        let path = self.attach(&mut record, id).await?;
+        self.ledger.note_mount(name);
+        Ok(path)
     }
 
     /// The path, without any call of the cloud, if the kernel confirms what the journal says.
@@ -114,9 +119,9 @@ impl Core {
 
         let content = self.host.inspect(&device).await.map_err(failed)?;
         if content == Content::Blank && record.is_pending() {
-            // The first attempt knows the mark from the volume's making; a later one has to ask, because the mark may
-            // have been written although nobody heard of it, and a marked volume is never formatted again.
-            if record.format_begun {
+            // A marked volume is never formatted again. The first attempt after the making knows the mark; a later one
+            // has to ask, because it may have been written by a call whose answer was lost, or by another host.
+            if record.format_begun || record.age() > MARK_KNOWN_FOR {
                 let volume = self
                     .cloud
                     .get_volume(record.id())
@@ -140,8 +145,15 @@ impl Core {
         };
         let options = mount_options(record, filesystem);
         let path = self.host.mount(&device, filesystem, options, &name).await.map_err(failed)?;
-        if record.is_pending() {
-            let mark = format_mark(filesystem, record.id());
+        // Before the answer, because from then on it holds the user's data and must never be taken for unfinished.
+        let mark = match &content {
+            _ if record.is_pending() => Some(format_mark(filesystem, record.id())),
+            Content::Filesystem { uuid, .. } if record.is_inherited() && record.format == INHERITED => {
+                Some(format!("{INHERITED}:{uuid}"))
+            }
+            _ => None,
+        };
+        if let Some(mark) = mark {
             let metadata = BTreeMap::from([
                 (self.marks.format.clone(), mark.clone()),
                 (FSTYPE.to_owned(), filesystem.name().to_owned()),
@@ -149,7 +161,7 @@ impl Core {
             self.cloud
                 .merge_metadata(record.id(), &metadata)
                 .await
-                .map_err(|e| Error::cloud(&name, "mark it as formatted", e))?;
+                .map_err(|e| Error::cloud(&name, "mark it as used", e))?;
             record.format = mark;
         }
         self.note(record, |a| a.mounted = Some(filesystem));

@@ -4,7 +4,6 @@ use host_storage::Filesystem;
 use uuid::Uuid;
 
 use crate::Content;
-use crate::marks::INHERITED;
 use crate::record::{Origin, Record};
 
 /// What to do with a device.
@@ -43,7 +42,7 @@ pub(crate) fn decide(record: &Record, content: &Content, default: Filesystem) ->
             Err(format!("its device carries {what}, which cannot be mounted; nothing was changed"))
         }
         Content::Blank if record.is_pending() => Ok(Action::Format(record.filesystem(default))),
-        Content::Blank if record.origin == Origin::Created && record.format != INHERITED => Err(format!(
+        Content::Blank if record.origin == Origin::Created && !record.is_inherited() => Err(format!(
             "it was formatted before ({}) but its device is blank now; nothing was changed, check the storage",
             record.format
         )),
@@ -76,5 +75,5 @@ pub(crate) fn decide(record: &Record, content: &Content, default: Filesystem) ->
 
 /// Mount options: a copy has its source's UUID, which XFS refuses while the source is mounted.
 pub(crate) fn mount_options(record: &Record, filesystem: Filesystem) -> &'static str {
-    if filesystem == Filesystem::Xfs && record.format == INHERITED { "nouuid" } else { "" }
+    if filesystem == Filesystem::Xfs && record.is_inherited() { "nouuid" } else { "" }
 }

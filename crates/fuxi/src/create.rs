@@ -157,6 +157,12 @@ impl Core {
                     ),
                 ));
             }
+            if ours.encrypted {
+                return Err(Error::refused(
+                    &name,
+                    "its volume type encrypts, which is not supported; choose another with -o volume_type=",
+                ));
+            }
             if ours.status == "available" {
                 match winner.filter(|w| !own(w)) {
                     Some(twin) => {
@@ -215,9 +221,8 @@ impl Core {
         if let Some(error) = busy {
             return Err(Error::cloud(name, "take back the unfinished volume", error));
         }
-        let age = jiff::Timestamp::now().as_second().saturating_sub(record.since);
         let late = i64::try_from(self.settings.lost_after.as_secs()).unwrap_or(i64::MAX);
-        if !own.is_empty() || record.volume_id.is_some() || give_up || age > late {
+        if !own.is_empty() || record.volume_id.is_some() || give_up || record.age() > late {
             self.ledger.remove(name)?;
         }
         Ok(())

@@ -60,7 +60,10 @@ fn reopen_or_gone(device: &Device, mountpoint: &Path) -> HostResult<Option<Block
         Ok(found) => Ok(Some(found)),
         Err(error) => {
             let mounts = host_storage::own_mounts()?;
-            let mounted = mounts.iter().any(|m| m.mountpoint == mountpoint || m.source == device.path);
+            // A loop device that is mounted cannot change its file, so one that shows another volume has let ours go.
+            let reused = host_storage::local::belongs_to_another(&device.path, &device.volume);
+            let mounted =
+                mounts.iter().any(|m| m.mountpoint == mountpoint || (m.source == device.path && !reused));
             let gone = match &error {
                 HostError::WrongDevice { .. } | HostError::NotABlockDevice { .. } => true,
                 // ENOENT, ENXIO and ENODEV are how a device that is no longer there answers.

@@ -20,8 +20,12 @@ struct Memory {
     records: BTreeMap<String, Record>,
     /// Names that Cinder did not know, and when it said so.
     absent: HashMap<String, Instant>,
+    /// What Cinder's last list named.
+    listed: BTreeMap<String, Record>,
     /// When an idle volume may be detached.
     due: HashMap<String, Instant>,
+    /// When a volume was last mounted or asked to be.
+    mounted: HashMap<String, Instant>,
     /// One turn per name.
     turns: HashMap<String, Arc<tokio::sync::Mutex<()>>>,
     /// Names whose journal entries cannot be read: touched by nobody.
@@ -77,8 +81,7 @@ impl Ledger {
 
     /// Makes the record durable; memory follows only if the journal did.
     pub(crate) fn save(&self, record: &Record) -> Result<()> {
-        self.journal
-            .put(&record.name, record)
+        off_the_workers(|| self.journal.put(&record.name, record))
             .map_err(|source| Error::Journal { name: record.name.clone(), source })?;
         let mut memory = self.memory();
         memory.absent.remove(&record.name);
@@ -92,10 +95,12 @@ impl Ledger {
     }
 
     pub(crate) fn remove(&self, name: &str) -> Result<()> {
-        self.journal.remove(name).map_err(|source| Error::Journal { name: name.to_owned(), source })?;
+        off_the_workers(|| self.journal.remove(name))
+            .map_err(|source| Error::Journal { name: name.to_owned(), source })?;
         let mut memory = self.memory();
         memory.records.remove(name);
         memory.due.remove(name);
+        memory.mounted.remove(name);
         Ok(())
     }
 
@@ -119,7 +124,37 @@ impl Ledger {
         };
     }
 
+    pub(crate) fn note_listed(&self, listed: BTreeMap<String, Record>) {
+        self.memory().listed = listed;
+    }
+
+    pub(crate) fn listed(&self) -> BTreeMap<String, Record> {
+        self.memory().listed.clone()
+    }
+
+    /// The volume was removed, so the last list is wrong about it.
+    pub(crate) fn unlist(&self, name: &str) {
+        self.memory().listed.remove(name);
+    }
+
+    pub(crate) fn note_mount(&self, name: &str) {
+        self.memory().mounted.insert(name.to_owned(), Instant::now());
+    }
+
+    pub(crate) fn mounted_within(&self, name: &str, time: std::time::Duration) -> bool {
+        self.memory().mounted.get(name).is_some_and(|at| at.elapsed() < time)
+    }
+
     pub(crate) fn due(&self, name: &str) -> Option<Instant> {
         self.memory().due.get(name).copied()
+    }
+}
+
+/// The journal waits for the disk; meanwhile this runtime's other work goes on, where it has more than one thread.
+fn off_the_workers<T>(work: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    match Handle::try_current().map(|h| h.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
     }
 }

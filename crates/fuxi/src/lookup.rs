@@ -28,9 +28,13 @@ impl Core {
 
     /// Asks Cinder, whatever memory says.
     pub(crate) async fn look_up(&self, name: &str) -> Result<Option<Record>> {
-        let mut volumes = self.marked(name).await?;
+        // One call must find what we made, what was adopted (its Cinder name is the user's) and what OpenStack's Fuxi
+        // made (it has no key for Docker's name); the label is all they share.
+        let filter = [(FROM, self.marks.label.as_str())];
+        let mut volumes =
+            self.cloud.list_volumes(&filter).await.map_err(|e| Error::cloud(name, "look it up", e))?;
         // What is on its way out is no longer a volume.
-        volumes.retain(|v| v.status != "deleting");
+        volumes.retain(|v| self.marks.names(v, name) && v.status != "deleting");
         match volumes.as_slice() {
             [] => Ok(None),
             [volume] => Ok(Some(Record::of_marked(&self.marks, name, volume))),
@@ -41,7 +45,7 @@ impl Core {
         }
     }
 
-    /// All volumes that carry our mark for this name.
+    /// All volumes that carry our own mark for this name.
     pub(crate) async fn marked(&self, name: &str) -> Result<Vec<Volume>> {
         let filter = [(FROM, self.marks.label.as_str()), (NAME, name)];
         let mut volumes =
@@ -51,19 +55,27 @@ impl Core {
         Ok(volumes)
     }
 
-    pub(crate) async fn list(&self) -> Vec<VolumeInfo> {
-        let mut volumes = BTreeMap::new();
-        match self.cloud.list_volumes(&[(FROM, self.marks.label.as_str())]).await {
-            Ok(found) => {
-                for volume in found.iter().filter(|v| v.status != "deleting") {
-                    if let Some(name) = self.marks.name_of(volume) {
-                        let record = Record::of_marked(&self.marks, name, volume);
-                        volumes.insert(name.to_owned(), self.info(&record));
-                    }
-                }
+    /// Asks Cinder for all volumes with our mark, unless somebody does already, and keeps the answer for [`Self::list`].
+    pub(crate) async fn refresh_list(&self) {
+        let Ok(_alone) = self.refreshing.try_lock() else { return };
+        let found = match self.cloud.list_volumes(&[(FROM, self.marks.label.as_str())]).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(%error, "cannot list volumes; those known so far are shown");
+                return;
             }
-            Err(error) => tracing::warn!(%error, "cannot list volumes; only those of this host are shown"),
-        }
+        };
+        let listed = found.iter().filter(|v| v.status != "deleting").filter_map(|volume| {
+            let name = self.marks.name_of(volume)?;
+            Some((name.to_owned(), Record::of_marked(&self.marks, name, volume)))
+        });
+        self.ledger.note_listed(listed.collect());
+    }
+
+    /// The volumes of Cinder's last answer and those of this host, whose own records count more.
+    pub(crate) fn list(&self) -> Vec<VolumeInfo> {
+        let mut volumes: BTreeMap<_, _> =
+            self.ledger.listed().into_iter().map(|(name, record)| (name, self.info(&record))).collect();
         for record in self.ledger.all() {
             if record.is_visible() {
                 volumes.insert(record.name.clone(), self.info(&record));

@@ -14,7 +14,8 @@ pub(crate) const NAME: &str = "docker_volume_name";
 pub(crate) const FSTYPE: &str = "fstype";
 /// Value of the format mark: made by us and never formatted.
 pub(crate) const PENDING: &str = "pending";
-/// Value of the format mark: made by us out of other blocks, never to be formatted.
+/// Value of the format mark: made by us out of other blocks, never to be formatted. After the first mount the
+/// filesystem's UUID follows a colon, so that a copy that was used can be told from one that was only made.
 pub(crate) const INHERITED: &str = "inherited";
 
 /// The keys that depend on the label.
@@ -48,11 +49,19 @@ impl Marks {
         self.name_of(volume) == Some(name)
     }
 
-    /// Docker's name of the volume, if it carries our mark.
+    /// Docker's name of the volume, if it carries our mark, or the one OpenStack's Fuxi left: the label, the filesystem,
+    /// and Docker's name as Cinder's.
     pub(crate) fn name_of<'v>(&self, volume: &'v Volume) -> Option<&'v str> {
         let from = volume.metadata.get(FROM)?;
         (*from == self.label).then_some(())?;
-        volume.metadata.get(NAME).map(String::as_str).filter(|n| crate::name::check(n).is_ok())
+        let own =
+            [&self.format, &self.origin, &self.request].iter().any(|k| volume.metadata.contains_key(*k));
+        let name = match volume.metadata.get(NAME) {
+            Some(name) => name,
+            None if !own && volume.metadata.contains_key(FSTYPE) => &volume.name,
+            None => return None,
+        };
+        Some(name.as_str()).filter(|n| crate::name::check(n).is_ok())
     }
 
     pub(crate) fn origin(&self, volume: &Volume) -> Origin {

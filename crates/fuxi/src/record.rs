@@ -7,7 +7,7 @@ use openstack::block_storage::Volume;
 use serde::{Deserialize, Serialize};
 
 use crate::Device;
-use crate::marks::{Marks, PENDING};
+use crate::marks::{FSTYPE, INHERITED, Marks, PENDING};
 use crate::request::Request;
 
 /// Where a volume comes from, which decides how it ends.
@@ -127,6 +127,12 @@ impl Record {
         record.token = volume.metadata.get(&marks.request).cloned().unwrap_or_default();
         record.before = marks.before_of(volume);
         record.visiting = true;
+        if record.origin == Origin::Created {
+            // What its maker asked for; the mount still goes by what is on the device.
+            record.request.filesystem = volume.metadata.get(FSTYPE).and_then(|f| f.parse().ok());
+            record.request.snapshot_id.clone_from(&volume.snapshot_id);
+            record.request.source_volid.clone_from(&volume.source_volid);
+        }
         record.learn(marks, volume);
         record
     }
@@ -157,6 +163,17 @@ impl Record {
     /// We made it and nobody formatted it yet.
     pub(crate) fn is_pending(&self) -> bool {
         self.origin == Origin::Created && self.format == PENDING && !self.request.is_copy()
+    }
+
+    /// Seconds since the entry was first written; a clock that was set back counts as old.
+    pub(crate) fn age(&self) -> i64 {
+        let age = jiff::Timestamp::now().as_second().saturating_sub(self.since);
+        if age < 0 { i64::MAX } else { age }
+    }
+
+    /// We made it out of other blocks.
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.origin == Origin::Created && self.format.split(':').next() == Some(INHERITED)
     }
 
     /// What of the request contradicts the volume.

@@ -11,7 +11,12 @@ impl Core {
     pub(crate) async fn remove(&self, name: &str) -> Result<()> {
         let record = match self.ledger.get(name) {
             Some(record) if record.stage == Stage::Creating => {
-                return self.finish_creating(record, true).await;
+                self.finish_creating(record, true).await?;
+                // Another host may have used it meanwhile: then it is a volume, and removed like one.
+                match self.ledger.get(name) {
+                    Some(record) => record,
+                    None => return Ok(()),
+                }
             }
             Some(record) if record.stage == Stage::Adopting => return self.give_back(record).await,
             Some(record) => record,
@@ -29,7 +34,7 @@ impl Core {
     /// Takes a removal up, wherever it was left.
     pub(crate) async fn finish_removing(&self, mut record: Record) -> Result<()> {
         let name = record.name.clone();
-        if !record.references.is_empty() && !record.doubtful {
+        if !self.references_are_dead(&record).await? {
             let ids: Vec<_> =
                 record.references.keys().map(|k| k.chars().take(12).collect::<String>()).collect();
             return Err(Error::InUse {
@@ -51,11 +56,28 @@ impl Core {
             Origin::Unknown => Err(Error::refused(
                 &name,
                 format!(
-                    "Cinder volume {} carries our label but not the marks of one we made or adopted; delete it with openstack volume delete if you mean it",
+                    "Cinder volume {} carries our label, but nothing tells whether it was made or only adopted for Docker (Fuxi wrote the same for both), so it is not deleted; if you mean it: openstack volume delete {}",
+                    record.id(),
                     record.id()
                 ),
             )),
         }
+    }
+
+    /// Docker removes only what none of its containers has; but the last Unmounts of a Docker that was killed never come,
+    /// and those of another Docker's containers may be due. So the kernel decides, once a container had time to show.
+    async fn references_are_dead(&self, record: &Record) -> Result<bool> {
+        if record.references.is_empty() || record.doubtful {
+            return Ok(true);
+        }
+        let device = record.attached.as_ref().and_then(|a| a.device.as_ref());
+        let (Some(device), false) =
+            (device, self.ledger.mounted_within(&record.name, self.settings.shows_after))
+        else {
+            return Ok(false);
+        };
+        let usage = self.host.usage(device, &record.name).await.map_err(|e| Error::host(&record.name, e))?;
+        Ok(usage.others.is_empty())
     }
 
     async fn look(&self, record: &Record) -> Result<Option<Volume>> {

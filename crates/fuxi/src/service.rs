@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::ledger::Ledger;
 use crate::marks::Marks;
@@ -12,6 +13,9 @@ use crate::request::Request;
 use crate::{
     BlockStorage, Error, HostStorage, Result, Settings, Status, VolumeInfo, VolumeStatus, name as names,
 };
+
+/// How long a list waits for Cinder: Docker asks all its drivers and waits for the slowest.
+const LIST_WAITS: Duration = Duration::from_millis(40);
 
 /// Docker volumes on Cinder. Cheap to clone; the clones are one service.
 #[derive(Debug, Clone)]
@@ -27,6 +31,8 @@ pub(crate) struct Core {
     pub(crate) ledger: Ledger,
     pub(crate) cloud: Arc<dyn BlockStorage>,
     pub(crate) host: Arc<dyn HostStorage>,
+    /// Held by the one list call under way.
+    pub(crate) refreshing: tokio::sync::Mutex<()>,
 }
 
 impl Core {
@@ -54,7 +60,9 @@ impl Service {
         settings.check()?;
         let marks = Marks::new(&settings.label);
         let ledger = Ledger::open(state)?;
-        Ok(Self { core: Arc::new(Core { settings, marks, ledger, cloud, host }) })
+        Ok(Self {
+            core: Arc::new(Core { settings, marks, ledger, cloud, host, refreshing: Default::default() }),
+        })
     }
 
     /// Makes or adopts a volume; see `request.rs` for the options. Repeating it with options that fit is fine.
@@ -76,7 +84,12 @@ impl Service {
     pub async fn remove(&self, name: &str) -> Result<()> {
         names::check(name)?;
         let name = name.to_owned();
-        self.job(name.clone(), "remove it", move |core| async move { core.remove(&name).await }).await
+        self.job(name.clone(), "remove it", move |core| async move {
+            core.remove(&name).await?;
+            core.ledger.unlist(&name);
+            Ok(())
+        })
+        .await
     }
 
     /// Attaches and mounts the volume unless it is, and notes that Docker's `id` uses it.
@@ -135,12 +148,17 @@ impl Service {
         Ok(record.map(|r| self.core.info(&r)))
     }
 
-    /// All volumes with our mark; those of this host alone while Cinder cannot be asked.
+    /// All volumes with our mark, as of now if Cinder answers at once; otherwise this host's and those Cinder last named.
     ///
     /// # Errors
     /// None at present.
     pub async fn list(&self) -> Result<Vec<VolumeInfo>> {
-        Ok(self.core.list().await)
+        let core = self.core.clone();
+        let refreshed = tokio::spawn(async move { core.refresh_list().await });
+        if tokio::time::timeout(LIST_WAITS, refreshed).await.is_err() {
+            tracing::debug!("listing what is known, Cinder takes longer");
+        }
+        Ok(self.core.list())
     }
 
     /// What this host has in hand; from memory.
@@ -175,7 +193,7 @@ impl Service {
 async fn answer<T>(
     name: &str,
     action: &'static str,
-    within: std::time::Duration,
+    within: Duration,
     receiver: tokio::sync::oneshot::Receiver<Result<T>>,
 ) -> Result<T> {
     match tokio::time::timeout(within, receiver).await {

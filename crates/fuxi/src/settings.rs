@@ -23,6 +23,8 @@ pub struct Settings {
     pub detach_delay: Duration,
     /// How long a volume stays attached that only a doubtful reference holds and no container shows.
     pub doubt_delay: Duration,
+    /// How long after its Mount a container's own mount may take to show.
+    pub shows_after: Duration,
     /// How long a caller waits for an answer; below Docker's 120 s.
     pub answer_within: Duration,
     /// How long Cinder may take to make or delete a volume before we stop watching.
@@ -49,6 +51,7 @@ impl Default for Settings {
             default_availability_zone: None,
             detach_delay: Duration::from_secs(5),
             doubt_delay: Duration::from_secs(60),
+            shows_after: Duration::from_secs(10),
             answer_within: Duration::from_secs(105),
             cloud_patience: Duration::from_secs(600),
             poll_first: Duration::from_millis(100),

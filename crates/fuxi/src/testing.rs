@@ -46,6 +46,7 @@ pub(crate) struct State {
     pub(crate) cloud_down: bool,
     pub(crate) quota: bool,
     pub(crate) next_create_errors: bool,
+    pub(crate) next_create_encrypts: bool,
     dead: bool,
     next: u32,
 }
@@ -171,7 +172,7 @@ impl World {
         };
         match fault {
             Some(Fault::DiesBefore | Fault::DiesAfter) => {
-                self.death.notify_waiters();
+                // One permit: a second would take the next operation for dead, which would go on beside its successor.
                 self.death.notify_one();
                 std::future::pending().await
             }

@@ -24,7 +24,7 @@ pub struct Usage {
 /// [`Error::Io`] when the process table cannot be read: then nobody may conclude that the device is free.
 pub fn usage(device: &BlockDevice, mountpoint: &Path) -> Result<Usage> {
     let own = own_mounts()?;
-    let tables = foreign_tables()?;
+    let tables = foreign_tables(Path::new("/proc"))?;
     let mut numbers = BTreeSet::from([device.number()]);
     for mount in own.iter().chain(tables.iter().flat_map(|t| t.mounts.iter())) {
         // btrfs shows an anonymous number; its source still names the device.
@@ -42,7 +42,7 @@ pub fn usage(device: &BlockDevice, mountpoint: &Path) -> Result<Usage> {
     }
     for table in &tables {
         for mount in table.mounts.iter().filter(|m| numbers.contains(&m.device)) {
-            if !our_mount.is_some_and(|m| is_propagated_copy(m, mount)) {
+            if !our_mount.is_some_and(|m| m.id == mount.id || is_propagated_copy(m, mount)) {
                 usage.others.push(format!("process {} at {}", table.pid, mount.mountpoint.display()));
             }
         }
@@ -69,30 +69,65 @@ struct Table {
 
 /// The mount tables of all other namespaces, one per namespace and root directory: a process in a chroot sees only
 /// the part below it.
-fn foreign_tables() -> Result<Vec<Table>> {
-    let proc = Path::new("/proc");
-    let own = namespace_of(&proc.join("thread-self"));
+fn foreign_tables(proc: &Path) -> Result<Vec<Table>> {
+    let own = namespace_of(Path::new("/proc/thread-self"))?;
     let mut seen = BTreeSet::new();
     let mut tables = Vec::new();
     for entry in std::fs::read_dir(proc).map_err(|e| Error::io("list", proc, e))? {
         let entry = entry.map_err(|e| Error::io("list", proc, e))?;
         let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<u32>().ok()) else { continue };
         let dir = entry.path();
-        // A process that ended meanwhile, or a zombie, shows nothing and holds nothing.
-        let Some(namespace) = namespace_of(&dir) else { continue };
-        if own.as_ref() == Some(&namespace) || !seen.insert(namespace) {
-            continue;
+        match namespace_of(&dir) {
+            // A process that ended meanwhile, or a zombie, shows nothing and holds nothing.
+            Ok(None) => continue,
+            Ok(Some(namespace)) => {
+                if own.as_ref() == Some(&namespace) || !seen.insert(namespace) {
+                    continue;
+                }
+            }
+            // Of a process we may not look into, the table itself may still be readable.
+            Err(_) => {}
         }
         match mountinfo::read(&dir.join("mountinfo")) {
             Ok(mounts) => tables.push(Table { pid, mounts }),
-            Err(Error::Io { source, .. }) if matches!(source.raw_os_error(), Some(2 | 3 | 22)) => {}
+            Err(Error::Io { source, .. }) if is_gone(&source) || source.raw_os_error() == Some(22) => {}
             Err(e) => return Err(e),
         }
     }
     Ok(tables)
 }
 
-fn namespace_of(dir: &Path) -> Option<(PathBuf, PathBuf)> {
-    let namespace = std::fs::read_link(dir.join("ns/mnt")).ok()?;
-    Some((namespace, std::fs::read_link(dir.join("root")).ok()?))
+fn namespace_of(dir: &Path) -> Result<Option<(PathBuf, PathBuf)>> {
+    let link = |name: &str| {
+        let path = dir.join(name);
+        match std::fs::read_link(&path) {
+            Ok(target) => Ok(Some(target)),
+            Err(e) if is_gone(&e) => Ok(None),
+            Err(e) => Err(Error::io("look at", &path, e)),
+        }
+    };
+    Ok(link("ns/mnt")?.zip(link("root")?))
+}
+
+/// ENOENT and ESRCH are how a process that ended answers.
+fn is_gone(error: &std::io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(2 | 3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_cannot_be_looked_at_is_not_taken_for_one_without_mounts() {
+        let proc = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(proc.path().join("42/ns")).unwrap();
+        assert!(foreign_tables(proc.path()).unwrap().is_empty(), "it ended meanwhile");
+        std::fs::write(proc.path().join("42/ns/mnt"), "not a link").unwrap();
+        std::fs::write(proc.path().join("42/mountinfo"), "1 0 7:9 / /x rw - ext4 /dev/loop9 rw\n").unwrap();
+        assert_eq!(foreign_tables(proc.path()).unwrap()[0].mounts.len(), 1);
+        std::fs::remove_file(proc.path().join("42/mountinfo")).unwrap();
+        std::fs::create_dir(proc.path().join("42/mountinfo")).unwrap();
+        assert!(matches!(foreign_tables(proc.path()), Err(Error::Io { .. })));
+    }
 }

@@ -13,6 +13,8 @@ pub struct SysfsFacts {
     pub wwid: Option<String>,
     /// The file behind a loop device.
     pub backing_file: Option<PathBuf>,
+    /// The device mapper's name of it.
+    pub mapped_name: Option<String>,
     /// Devices built on top of it (device mapper, md, bcache).
     pub holders: Vec<String>,
     /// Partitions the kernel found on it.
@@ -27,6 +29,7 @@ impl SysfsFacts {
             serial: first(&["serial", "device/serial"]),
             wwid: first(&["wwid", "device/wwid"]),
             backing_file: text(&dir.join("loop/backing_file")).map(PathBuf::from),
+            mapped_name: first(&["dm/name"]),
             holders: names(&dir.join("holders")),
             partitions: names(&dir).into_iter().filter(|n| dir.join(n).join("partition").exists()).collect(),
         }

@@ -296,6 +296,8 @@ fn the_local_connector_proves_size_and_backing_file() {
     for (volume, size) in [(VOLUME, 65 * MIB), ("another", 64 * MIB), ("", 64 * MIB)] {
         assert!(matches!(local::resolve(path, volume, size), Err(Error::WrongDevice { .. })));
     }
+    assert!(!local::belongs_to_another(&disk.device, VOLUME));
+    assert!(local::belongs_to_another(&disk.device, "another"));
     for path in ["/dev/../etc/passwd", "/etc/passwd", "relative", ""] {
         assert!(matches!(local::resolve(path, VOLUME, 1), Err(Error::Connection { .. })), "{path}");
     }

@@ -40,6 +40,8 @@ impl BlockStorage for World {
             let status = if std::mem::take(&mut s.next_create_errors) { "error" } else { "creating" };
             let mut made = volume(&id, &new.name, status);
             (made.size, made.metadata) = (new.size, new.metadata.clone());
+            made.encrypted = std::mem::take(&mut s.next_create_encrypts);
+            (made.snapshot_id, made.source_volid) = (new.snapshot_id.clone(), new.source_volid.clone());
             s.volumes.insert(id.clone(), made.clone());
             s.content.insert(id, Content::Blank);
             Ok(made)

@@ -4,6 +4,7 @@ mod budgets;
 mod faults;
 mod histories;
 mod refusals;
+mod safety;
 mod sharing;
 
 use std::collections::BTreeMap;

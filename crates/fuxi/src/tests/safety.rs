@@ -1,0 +1,187 @@
+//! What another host, another program or a lost message did must not cost data.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use host_storage::Filesystem;
+use serde_json::Value;
+
+use super::options;
+use crate::testing::{ADOPTABLE, Fault, World, foreign_filesystem, volume};
+use crate::{Content, Error};
+
+/// Changes what the journal says of `v`, as a crash or time would have.
+fn rewrite(world: &Arc<World>, key: &str, value: impl Into<Value>) {
+    let journal = world.journal.collection::<Value>("volumes").unwrap();
+    let mut entry = journal.get("v").unwrap().unwrap();
+    entry[key] = value.into();
+    journal.put("v", &entry).unwrap();
+}
+
+fn made(world: &Arc<World>) -> String {
+    world.state().volumes.keys().find(|id| *id != ADOPTABLE).unwrap().clone()
+}
+
+fn statuses(world: &Arc<World>) -> Vec<String> {
+    world.state().volumes.values().map(|v| v.status.clone()).collect()
+}
+
+fn formats(world: &Arc<World>) -> usize {
+    world.state().host_calls.iter().filter(|c| *c == "format").count()
+}
+
+#[tokio::test]
+async fn a_volume_of_openstacks_fuxi_is_found_by_one_call_mounted_as_it_is_and_never_deleted() {
+    let world = World::new();
+    let mut theirs = volume("old-1", "v", "available");
+    theirs.metadata = options(&[("volume_from", "fuxi"), ("fstype", "ext4")]);
+    world.state().volumes.insert("old-1".into(), theirs.clone());
+    world.state().content.insert("old-1".into(), foreign_filesystem());
+    world.state().precious.insert("old-1".into());
+    let service = world.service();
+    assert!(service.get("v").await.unwrap().is_some());
+    assert_eq!(world.cloud_calls(), ["list volumes"]);
+    assert!(service.list().await.unwrap().iter().any(|v| v.name == "v"));
+    service.create("v", options(&[])).await.unwrap();
+    service.mount("v", "a").await.unwrap();
+    service.unmount("v", "a").await.unwrap();
+    assert!(world.state().attachments.is_empty());
+    let error = service.remove("v").await.unwrap_err().to_string();
+    assert!(error.ends_with("openstack volume delete old-1"), "{error}");
+    assert_eq!(world.state().volumes["old-1"], theirs);
+    assert_eq!((formats(&world), world.state().crimes.len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_copy_that_was_used_is_not_taken_for_an_unfinished_one() {
+    for used in [true, false] {
+        let world = World::new();
+        let service = world.service();
+        service.create("v", options(&[("source_volid", ADOPTABLE)])).await.unwrap();
+        let id = made(&world);
+        world.state().content.insert(id.clone(), foreign_filesystem());
+        if used {
+            service.mount("v", "a").await.unwrap();
+            service.unmount("v", "a").await.unwrap();
+        }
+        rewrite(&world, "stage", "creating");
+        world.service().recover().await;
+        assert_eq!(world.state().volumes[&id].status == "available", used);
+        assert_eq!(formats(&world), 0);
+    }
+}
+
+#[tokio::test]
+async fn removing_a_volume_whose_creation_was_cut_but_which_was_used_removes_it() {
+    let world = World::new();
+    let service = world.service();
+    service.create("v", options(&[])).await.unwrap();
+    service.mount("v", "a").await.unwrap();
+    service.unmount("v", "a").await.unwrap();
+    rewrite(&world, "stage", "creating");
+    world.service().remove("v").await.unwrap();
+    assert!(world.journal_is_empty());
+    assert!(!world.state().volumes.values().any(|v| v.name == "v" && v.status == "available"));
+}
+
+#[tokio::test]
+async fn a_volume_adopted_anew_by_another_host_is_left_to_it() {
+    let world = World::new();
+    let service = world.service();
+    service.create("v", options(&[("volume_id", ADOPTABLE)])).await.unwrap();
+    let renamed = ("docker_volume_name".to_owned(), "w".to_owned());
+    world.state().volumes.get_mut(ADOPTABLE).unwrap().metadata.extend([renamed]);
+    let theirs = world.state().volumes[ADOPTABLE].clone();
+    service.remove("v").await.unwrap();
+    assert_eq!(world.state().volumes[ADOPTABLE], theirs);
+    assert!(world.journal_is_empty());
+}
+
+#[tokio::test]
+async fn a_type_that_encrypts_is_refused_at_creation_and_leaves_nothing() {
+    let world = World::new();
+    world.state().next_create_encrypts = true;
+    let error = world.service().create("v", options(&[])).await.unwrap_err().to_string();
+    assert!(error.contains("its volume type encrypts"), "{error}");
+    assert!(world.journal_is_empty());
+    assert!(statuses(&world).iter().filter(|s| *s != "deleting").count() == 1);
+}
+
+#[tokio::test]
+async fn another_host_makes_the_filesystem_that_the_maker_was_asked_for() {
+    let world = World::new();
+    world.service().create("v", options(&[("fstype", "xfs")])).await.unwrap();
+    world.journal.collection::<Value>("volumes").unwrap().remove("v").unwrap();
+    let other = world.service();
+    other.create("v", options(&[("fstype", "xfs")])).await.unwrap();
+    assert!(matches!(other.create("v", options(&[("fstype", "ext4")])).await, Err(Error::Conflict { .. })));
+    other.mount("v", "a").await.unwrap();
+    let id = made(&world);
+    assert!(matches!(&world.state().content[&id], Content::Filesystem { kind, .. } if kind == "xfs"));
+}
+
+#[tokio::test]
+async fn a_copy_made_elsewhere_fits_the_same_request() {
+    let world = World::new();
+    let request = || options(&[("source_volid", ADOPTABLE)]);
+    world.service().create("v", request()).await.unwrap();
+    world.journal.collection::<Value>("volumes").unwrap().remove("v").unwrap();
+    world.service().create("v", request()).await.unwrap();
+    assert_eq!(world.state().volumes.len(), 2);
+}
+
+#[tokio::test]
+async fn a_blank_device_is_not_formatted_when_another_host_has_marked_the_volume_long_ago() {
+    let world = World::new();
+    let service = world.service();
+    service.create("v", options(&[])).await.unwrap();
+    rewrite(&world, "since", 1_000_000_000);
+    let mark = crate::content::format_mark(Filesystem::Ext4, &made(&world));
+    let id = made(&world);
+    world.state().volumes.get_mut(&id).unwrap().metadata.insert("fuxi_fs".into(), mark);
+    let error = world.service().mount("v", "a").await.unwrap_err().to_string();
+    assert!(error.contains("it was formatted before"), "{error}");
+    assert_eq!(formats(&world), 0);
+}
+
+#[tokio::test]
+async fn a_list_does_not_wait_for_a_cloud_that_does_not_answer() {
+    let world = World::new();
+    let service = world.service();
+    service.create("v", options(&[])).await.unwrap();
+    world.cloud_calls();
+    world.plan(0, Fault::DiesBefore);
+    let started = std::time::Instant::now();
+    for _ in 0..3 {
+        assert_eq!(service.list().await.unwrap().len(), 1);
+    }
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    assert_eq!(world.cloud_calls().len(), 1, "questions do not pile up");
+}
+
+#[tokio::test]
+async fn a_volume_whose_unmount_was_lost_can_be_removed_once_no_container_shows_it() {
+    let world = World::new();
+    let settings = crate::Settings { shows_after: Duration::ZERO, ..crate::testing::settings() };
+    let service = world.service_with(settings);
+    service.create("v", options(&[])).await.unwrap();
+    service.mount("v", "a").await.unwrap();
+    let id = made(&world);
+    world.state().users.insert(id);
+    let error = service.remove("v").await.unwrap_err().to_string();
+    assert!(error.contains("stop that container"), "{error}");
+    world.state().users.clear();
+    service.remove("v").await.unwrap();
+    assert_eq!(world.state().crimes, Vec::<String>::new());
+    assert!(world.journal_is_empty());
+}
+
+#[tokio::test]
+async fn a_volume_mounted_a_moment_ago_is_not_removed_though_no_container_shows_it_yet() {
+    let world = World::new();
+    let service = world.service();
+    service.create("v", options(&[])).await.unwrap();
+    service.mount("v", "a").await.unwrap();
+    assert!(matches!(service.remove("v").await, Err(Error::InUse { .. })));
+    assert_eq!(world.state().mounts.len(), 1);
+}

@@ -124,3 +124,38 @@ fn ipam_data(data: &IpamData) -> Result<kuryr::IpamData, PluginError> {
             .collect::<Result<_, _>>()?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(pool: &str) -> Result<kuryr::IpamData, PluginError> {
+        ipam_data(&IpamData { pool: pool.to_owned(), ..IpamData::default() })
+    }
+
+    #[test]
+    fn ranges_are_parsed_not_matched() {
+        for (good, length) in [("fd00::/109", 109), ("fd00::/119", 119), ("10.0.0.0/9", 9)] {
+            assert_eq!(data(good).unwrap().pool.prefix_len(), length, "{good}");
+        }
+        for bad in ["10.0.0.0/33", "10.0.0.0/128", "fd00::/129", "10.0.0.0", ""] {
+            let text = data(bad).unwrap_err().text().to_owned();
+            assert!(text.contains(&format!("the subnet `{bad}`")) && text.lines().count() == 1, "{text}");
+        }
+    }
+
+    #[test]
+    fn any_sandbox_key_may_be_joined() {
+        for key in [
+            "/run/user/1000/docker/netns/6a2cd1e36d0b",
+            "/srv/exec-root/netns/1-abcdefghij",
+            "/var/run/docker/netns/lb_x1y2z3",
+            "",
+        ] {
+            let text =
+                serde_json::json!({"NetworkID": "n", "EndpointID": "e", "SandboxKey": key}).to_string();
+            let request: JoinRequest = serde_json::from_str(&text).unwrap();
+            assert_eq!((request.network_id.as_str(), request.endpoint_id.as_str()), ("n", "e"));
+        }
+    }
+}

@@ -74,10 +74,7 @@ fn a_request_that_runs_is_finished_before_the_end() {
     let mut running = serving(&rig);
     let socket = rig.socket("fuxi");
     let started = Instant::now();
-    let client = std::thread::spawn({
-        let socket = socket.clone();
-        move || create(&socket, "my_vol")
-    });
+    let client = std::thread::spawn(move || create(&socket, "my_vol"));
     std::thread::sleep(Duration::from_millis(400));
     running.terminate();
     let end = running.end();

@@ -14,6 +14,7 @@ use crate::networks::{create, remove};
 pub(crate) const CASES: &[Case] = &[
     ("docker_reaches_the_plugin_over_tls_with_its_certificate_and_nobody_without", tls),
     ("the_demo_leaves_somebodys_engine_as_it_was", demo),
+    ("an_interrupted_demo_leaves_nothing_on_somebodys_engine", demo_interrupted),
     ("the_demo_refuses_an_engine_whose_things_it_would_disturb", demo_refused),
 ];
 
@@ -122,6 +123,23 @@ fn demo(world: &mut World) -> Result<()> {
     ensure!(before == after, "{before}\nis now\n{after}");
     world.docker(&["image", "tag", "kept", "busybox"])?;
     world.docker(&["image", "rm", "kept"])?;
+    world.start_plugin()
+}
+
+fn demo_interrupted(world: &mut World) -> Result<()> {
+    ensure!(world.stop_plugin(), "the plugin did not end: {}", world.plugin_log());
+    let before = traces(world)?;
+    let mut demo = world.spawn_kuryr(&["demo", "--docker", ENGINE])?;
+    let end = Instant::now() + Duration::from_secs(60);
+    // In the middle of it: a network, containers and a cloud are there.
+    while !world.plugin_log().contains("\n3. A fixed address") {
+        ensure!(demo.is_running() && Instant::now() < end, "{}", world.plugin_log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let status = demo.stop(Duration::from_secs(60)).context("the demo did not end")?;
+    ensure!(!status.success() && world.plugin_log().contains("interrupted"), "{}", world.plugin_log());
+    let after = traces(world)?;
+    ensure!(before == after, "{before}\nis now\n{after}");
     world.start_plugin()
 }
 

@@ -157,7 +157,8 @@ impl Core {
                     ),
                 ));
             }
-            if ours.encrypted {
+            // Only what is made can be deleted again.
+            if ours.encrypted && ours.status == "available" {
                 return Err(Error::refused(
                     &name,
                     "its volume type encrypts, which is not supported; choose another with -o volume_type=",

@@ -25,6 +25,14 @@ pub(crate) const CASES: &[Case] = &[
     ("a_volume_in_use_cannot_be_removed", in_use),
     ("creating_a_volume_that_exists_returns_it", exists),
     ("a_volume_made_by_another_host_is_found", other_host),
+    ("other_options_for_a_volume_of_another_host_are_refused", other_hosts_options),
+    ("a_volume_whose_unmount_never_came_is_detached_and_can_be_removed", lost_unmount),
+    ("a_volume_attached_elsewhere_is_refused_by_its_attachment_and_left_alone", attached_elsewhere),
+    ("a_mount_taken_away_behind_the_plugin_comes_back_with_its_data", taken_away),
+    ("nothing_can_be_written_where_no_volume_is_mounted", unmounted_directory),
+    ("an_encrypting_volume_type_is_refused_and_leaves_nothing", encrypted),
+    ("a_copy_of_a_volume_has_its_data_and_is_never_formatted", copied),
+    ("a_volume_of_openstacks_fuxi_keeps_its_data_and_is_not_deleted", predecessor),
 ];
 
 fn create(world: &World, name: &str, options: &[&str]) -> Result<String> {
@@ -263,4 +271,160 @@ fn other_host(world: &mut World) -> Result<()> {
     world.start_plugin()?;
     ensure!(sh(world, "my_vol", "cat /data/file")? == "kept");
     world.docker(&["volume", "rm", "my_vol"]).map(drop)
+}
+
+fn other_hosts_options(world: &mut World) -> Result<()> {
+    create(world, "my_vol", &["size=1", "fstype=xfs"])?;
+    world.kill_plugin();
+    std::fs::remove_dir_all(world.state_dir())?;
+    world.start_plugin()?;
+    // The engine would answer for itself, so the plugin is asked as another engine would.
+    let ask = |options: Value| -> Result<Value> {
+        let socket = world.plugin_socket("fuxi");
+        let body = json!({"Name": "my_vol", "Opts": options}).to_string();
+        let output = std::process::Command::new("curl")
+            .args(["--silent", "--unix-socket"])
+            .arg(socket)
+            .args(["--data", &body, "http://localhost/VolumeDriver.Create"])
+            .output()?;
+        serde_json::from_slice(&output.stdout).with_context(|| format!("{output:?}"))
+    };
+    let same = ask(json!({"size": "1", "fstype": "xfs"}))?;
+    ensure!(text(&same, "Err").is_empty(), "{same}");
+    for (key, value) in [("size", "2"), ("fstype", "ext4")] {
+        let answer = ask(json!({key: value}))?;
+        ensure!(text(&answer, "Err").contains(&format!("another {key}")), "{answer}");
+    }
+    ensure!(volume_named(world, "my_vol")?["size"] == 1);
+    world.docker(&["volume", "rm", "my_vol"]).map(drop)
+}
+
+fn lost_unmount(world: &mut World) -> Result<()> {
+    create(world, "my_vol", &["size=1"])?;
+    world.run("one", &["--network", "none", "-v", "my_vol:/data"])?;
+    world.docker(&["exec", "one", "sh", "-c", "echo kept > /data/file && sync"])?;
+    world.docker.kill();
+    world.relaunch_docker()?;
+    world.remove("one")?;
+    let end = Instant::now() + Duration::from_secs(30);
+    loop {
+        match world.docker(&["volume", "rm", "my_vol"]) {
+            Ok(_) => return Ok(()),
+            Err(error) if Instant::now() > end => return Err(error),
+            Err(_) => std::thread::sleep(Duration::from_millis(500)),
+        }
+    }
+}
+
+fn attached_elsewhere(world: &mut World) -> Result<()> {
+    create(world, "my_vol", &["size=1"])?;
+    let id = text(&volume_named(world, "my_vol")?, "id").to_owned();
+    let attachments = format!("/volume/v3/{}/attachments", project(world)?);
+    let body =
+        json!({"attachment": {"volume_uuid": id, "mode": "rw", "connector": {"host": "the-other-host"}}});
+    let attachment = world.cloud.api("POST", &attachments, Some(body))?;
+    let attachment = text(&attachment["attachment"], "id").to_owned();
+    let one = format!("{attachments}/{attachment}");
+    world.cloud.api("POST", &format!("{one}/action"), Some(json!({"os-complete": null})))?;
+    let before = volume_named(world, "my_vol")?;
+    let error =
+        world.docker_fails(&["run", "--rm", "--network", "none", "-v", "my_vol:/data", "busybox", "true"])?;
+    ensure!(error.contains(&id) && error.contains(&attachment) && error.contains("in-use"), "{error}");
+    let removal = world.docker_fails(&["volume", "rm", "my_vol"])?;
+    ensure!(removal.contains(&attachment), "{removal}");
+    ensure!(volume_named(world, "my_vol")? == before, "it was changed");
+    world.cloud.api("DELETE", &one, None)?;
+    wait_for_status(world, "my_vol", "available")?;
+    sh(world, "my_vol", "touch /data/file")?;
+    world.docker(&["volume", "rm", "my_vol"]).map(drop)
+}
+
+fn inside_host(world: &World, program: &str, args: &[&str]) -> Result<String> {
+    let output = world.host().command(program).args(args).output()?;
+    ensure!(output.status.success(), "{program} {args:?}: {output:?}");
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// As after a power failure that kept the boot id: neither mount nor loop device are there, and nobody said so.
+fn taken_away(world: &mut World) -> Result<()> {
+    create(world, "my_vol", &["size=1"])?;
+    world.run("one", &["--network", "none", "-v", "my_vol:/data"])?;
+    world.docker(&["exec", "one", "sh", "-c", "echo kept > /data/file && sync"])?;
+    world.kill_plugin();
+    world.docker.kill();
+    world.relaunch_docker()?;
+    world.remove("one")?;
+    let path = world.volume_dir().join("my_vol").to_string_lossy().into_owned();
+    let device = inside_host(world, "findmnt", &["--noheadings", "--output", "SOURCE", &path])?;
+    inside_host(world, "umount", &[&path])?;
+    inside_host(world, "losetup", &["--detach", &device])?;
+    world.start_plugin()?;
+    ensure!(sh(world, "my_vol", "cat /data/file")? == "kept");
+    world.docker(&["volume", "rm", "my_vol"]).map(drop)
+}
+
+fn unmounted_directory(world: &mut World) -> Result<()> {
+    create(world, "my_vol", &["size=1"])?;
+    world.run("one", &["--network", "none", "-v", "my_vol:/data"])?;
+    let path = world.volume_dir().join("my_vol").to_string_lossy().into_owned();
+    inside_host(world, "umount", &[&path])?;
+    let write = world.host().command("touch").arg(format!("{path}/stray")).output()?;
+    ensure!(!write.status.success(), "the host's own disk took a file meant for the volume");
+    // The container has the volume itself, not the directory.
+    world.docker(&["exec", "one", "touch", "/data/file"])?;
+    world.remove("one")?;
+    world.docker(&["volume", "rm", "my_vol"]).map(drop)
+}
+
+fn encrypted(world: &mut World) -> Result<()> {
+    let before = world.inventory()?;
+    let error = world.docker_fails(&[
+        "volume",
+        "create",
+        "--driver",
+        "fuxi",
+        "--opt",
+        "volume_type=luks",
+        "my_vol",
+    ])?;
+    ensure!(error.contains("my_vol") && error.contains("encrypts"), "{error}");
+    world.expect_clean(&before)
+}
+
+fn copied(world: &mut World) -> Result<()> {
+    for fs in ["ext4", "xfs"] {
+        create(world, "source", &["size=1", &format!("fstype={fs}")])?;
+        sh(world, "source", "echo kept > /data/file")?;
+        wait_for_status(world, "source", "available")?;
+        let id = text(&volume_named(world, "source")?, "id").to_owned();
+        create(world, "copy", &[&format!("source_volid={id}")])?;
+        ensure!(sh(world, "copy", "cat /data/file && echo more > /data/more")? == "kept");
+        // Both at once, although they have one filesystem UUID.
+        world.run("one", &["--network", "none", "-v", "source:/source", "-v", "copy:/copy"])?;
+        ensure!(world.docker(&["exec", "one", "cat", "/copy/file", "/copy/more"])? == "kept\nmore");
+        world.docker(&["exec", "one", "test", "!", "-e", "/source/more"])?;
+        world.remove("one")?;
+        world.docker(&["volume", "rm", "copy", "source"])?;
+    }
+    Ok(())
+}
+
+/// OpenStack's Fuxi marked with its label and the filesystem, and gave the Cinder volume Docker's name.
+fn predecessor(world: &mut World) -> Result<()> {
+    let id = make_volume(world, "old_vol")?;
+    let metadata = format!("/volume/v3/{}/volumes/{id}/metadata", project(world)?);
+    let marks = json!({"metadata": {"volume_from": "fuxi", "fstype": "ext4"}});
+    world.cloud.api("POST", &metadata, Some(marks))?;
+    let file = backing_file(world, &id)?;
+    inside_host(world, "mkfs.ext4", &["-q", &file.to_string_lossy()])?;
+    let before = volume_named(world, "old_vol")?;
+    ensure!(world.docker(&["volume", "ls", "--quiet"])?.lines().any(|l| l == "old_vol"));
+    sh(world, "old_vol", "echo kept > /data/file")?;
+    ensure!(sh(world, "old_vol", "cat /data/file")? == "kept");
+    wait_for_status(world, "old_vol", "available")?;
+    let error = world.docker_fails(&["volume", "rm", "old_vol"])?;
+    ensure!(error.contains("openstack volume delete"), "{error}");
+    let after = volume_named(world, "old_vol")?;
+    ensure!(after["metadata"] == before["metadata"], "{before} -> {after}");
+    delete_volume(world, &id)
 }

@@ -16,7 +16,7 @@ use crate::api::{
 };
 use crate::locks::Locks;
 use crate::recover::Stale;
-use crate::state::{EndpointRow, GroupRow, NetworkRow, Phase, PoolRow, PortRow, now};
+use crate::state::{EndpointRow, GroupRow, NetworkRow, Phase, PoolRow, PortRow};
 use crate::table::Table;
 use crate::{Error, HostLinks, Neutron, Result, Settings};
 
@@ -43,8 +43,8 @@ pub(crate) struct Inner {
     extensions: OnceCell<BTreeSet<String>>,
     pub(crate) sweeper: OnceLock<()>,
     stale: Mutex<Stale>,
-    /// When this process began; milliseconds since 1970.
-    pub(crate) started: u64,
+    /// Pools without network that a previous process handed out.
+    pub(crate) left_behind: BTreeSet<String>,
 }
 
 impl std::fmt::Debug for Service {
@@ -64,11 +64,13 @@ impl Service {
         neutron: Arc<dyn Neutron>,
         links: Arc<dyn HostLinks>,
     ) -> Result<Self> {
+        let pools: Table<PoolRow> = Table::open(state, "pools")?;
         let inner = Inner {
             settings,
             neutron,
             links,
-            pools: Table::open(state, "pools")?,
+            left_behind: pools.all(|p| p.network.is_none()).into_iter().map(|p| p.id).collect(),
+            pools,
             networks: Table::open(state, "networks")?,
             ports: Table::open(state, "ports")?,
             endpoints: Table::open(state, "endpoints")?,
@@ -77,7 +79,6 @@ impl Service {
             extensions: OnceCell::new(),
             sweeper: OnceLock::new(),
             stale: Mutex::default(),
-            started: now(),
         };
         inner.return_stale(Stale::of(&inner));
         Ok(Self { inner: Arc::new(inner) })

@@ -141,7 +141,7 @@ impl Inner {
             });
             free.sort_by_key(|p| {
                 let gateway = p.gateway_asked.or(p.gateway.map(|g| g.addr()));
-                let lost = p.created < self.started || p.created < now().saturating_sub(PAIRING);
+                let lost = self.left_behind.contains(&p.id) || p.created < now().saturating_sub(PAIRING);
                 (gateway != data.gateway.map(|g| g.addr()), lost, p.created)
             });
             ranges.push(Range { data: data.clone(), v6, pool: free.into_iter().next() });

@@ -152,6 +152,14 @@ impl Rig {
     }
 }
 
+impl Drop for Rig {
+    fn drop(&mut self) {
+        // The volume plugin makes its directory a mount of its own, which outlives the process on purpose.
+        let volumes = self.path("volumes");
+        while rustix::mount::unmount(&volumes, rustix::mount::UnmountFlags::DETACH).is_ok() {}
+    }
+}
+
 /// A loopback port that nobody uses right now.
 pub(crate) fn free_port() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()

@@ -131,6 +131,12 @@ impl Drop for Bridges {
 }
 
 impl Shared {
+    /// All links. Takes the locked state because the kernel refuses a listing (`EBUSY`) while another is under way on
+    /// the same socket.
+    async fn list_links(&self, _turn: &State) -> host_net::Result<Vec<LinkInfo>> {
+        self.links.links().await
+    }
+
     /// Removes those of our bridges that may go.
     async fn remove_bridges(&self, may_go: impl Fn(&[LinkInfo], &LinkInfo) -> bool) -> Result<()> {
         let links = self.links.links().await.map_err(failed)?;
@@ -175,7 +181,8 @@ impl NetworkDataPath for Bridges {
     }
 
     async fn links_up(&self) -> Option<BTreeSet<String>> {
-        match self.shared.links.links().await {
+        let listed = self.shared.list_links(&*self.shared.state.lock().await).await;
+        match listed {
             Ok(links) => {
                 let up = links.iter().filter(|link| link.carrier);
                 Some(up.filter_map(|link| names::port_of(&link.name)).map(str::to_owned).collect())

@@ -29,7 +29,8 @@ async fn follow(shared: Arc<Shared>, mut events: LinkEvents) {
 }
 
 async fn resync(shared: &Shared, known: &mut BTreeMap<u32, LinkInfo>) {
-    match shared.links.links().await {
+    let listed = shared.list_links(&*shared.state.lock().await).await;
+    match listed {
         Ok(links) => {
             let missing: Vec<u32> = known
                 .keys()

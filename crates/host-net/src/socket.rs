@@ -24,6 +24,8 @@ const DUMP_INTERRUPTED: u16 = 0x10;
 #[derive(Debug, Clone)]
 pub struct Links {
     handle: rtnetlink::Handle,
+    /// The kernel runs one dump per socket and refuses a second with `EBUSY`.
+    dumping: Arc<tokio::sync::Mutex<()>>,
     /// The namespace is kept to open further sockets in it (events).
     netns: Arc<os::netns::NetNs>,
 }
@@ -65,7 +67,7 @@ impl Links {
     fn open_netns(netns: os::netns::NetNs) -> Result<Self> {
         let (connection, handle, _unsolicited) = rtnetlink::from_socket(socket_in(&netns, |_| Ok(()))?);
         tokio::spawn(connection);
-        Ok(Self { handle, netns: Arc::new(netns) })
+        Ok(Self { handle, dumping: Arc::default(), netns: Arc::new(netns) })
     }
 
     /// The namespace these links are in.
@@ -100,6 +102,8 @@ impl Links {
         message: RouteNetlinkMessage,
     ) -> Result<Vec<RouteNetlinkMessage>> {
         let mut last = Vec::new();
+        // Each exchange has its deadline, so the wait for others is bounded too.
+        let _turn = self.dumping.lock().await;
         for _ in 0..DUMP_TRIES {
             let (messages, interrupted) =
                 self.exchange(on, message.clone(), NLM_F_REQUEST | NLM_F_DUMP).await?;

@@ -1,7 +1,7 @@
 //! Block devices, filesystems and mounts of this host. No policy.
 //!
 //! Three rules hold whoever calls:
-//! * a filesystem is made only with a [`BlankProof`], which only [`probe`] can give;
+//! * a filesystem is made only with a [`BlankProof`], which only [`probe()`] can give;
 //! * a device is used only after its identity was proven ([`local::resolve`]);
 //! * nothing is unmounted lazily or by force, and a directory is removed only when it is empty.
 //!

@@ -1,5 +1,7 @@
 //! Volumes on Cinder.
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -280,14 +282,17 @@ fn other_hosts_options(world: &mut World) -> Result<()> {
     world.start_plugin()?;
     // The engine would answer for itself, so the plugin is asked as another engine would.
     let ask = |options: Value| -> Result<Value> {
-        let socket = world.plugin_socket("fuxi");
         let body = json!({"Name": "my_vol", "Opts": options}).to_string();
-        let output = std::process::Command::new("curl")
-            .args(["--silent", "--unix-socket"])
-            .arg(socket)
-            .args(["--data", &body, "http://localhost/VolumeDriver.Create"])
-            .output()?;
-        serde_json::from_slice(&output.stdout).with_context(|| format!("{output:?}"))
+        let mut stream = UnixStream::connect(world.plugin_socket("fuxi"))?;
+        write!(
+            stream,
+            "POST /VolumeDriver.Create HTTP/1.1\r\nHost: plugin\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (_, body) = answer.split_once("\r\n\r\n").with_context(|| format!("no answer: `{answer}`"))?;
+        serde_json::from_str(body).with_context(|| format!("not JSON: `{body}`"))
     };
     let same = ask(json!({"size": "1", "fstype": "xfs"}))?;
     ensure!(text(&same, "Err").is_empty(), "{same}");

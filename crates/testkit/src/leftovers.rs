@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::Result;
-use rustix::process::{Pid, test_kill_process};
 
 /// Not `/tmp`: on some machines that is memory, and images and volumes are large.
 const HOME: &str = "/var/tmp";
@@ -17,13 +16,5 @@ pub(crate) fn directory() -> Result<tempfile::TempDir> {
 
 /// Removes directories and control groups of worlds whose process is gone.
 pub(crate) fn remove() {
-    for entry in std::fs::read_dir(HOME).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let owner = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
-        let owner = owner.and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw);
-        if owner.is_some_and(|pid| test_kill_process(pid).is_err()) {
-            private_host::remove_cgroups(&name);
-            let _ = private_host::remove_directory(&Path::new(HOME).join(name));
-        }
-    }
+    private_host::remove_leftovers(Path::new(HOME), PREFIX, |_| ());
 }

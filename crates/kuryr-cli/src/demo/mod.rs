@@ -7,10 +7,9 @@ mod stage;
 mod tour;
 
 use std::io::{BufRead, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use private_host::{PrivateHost, Root, Settings};
-use rustix::process::{Pid, test_kill_process};
 use tokio::process::Command;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -158,14 +157,7 @@ fn is_installed(tool: &str) -> bool {
 
 /// Directories of demos that were killed outright.
 fn remove_leftovers() {
-    for entry in std::fs::read_dir(HOME).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let pid = name.strip_prefix(PREFIX).and_then(|p| p.parse().ok()).and_then(Pid::from_raw);
-        if pid.is_some_and(|pid| test_kill_process(pid).is_err()) {
-            let path: PathBuf = entry.path();
-            output::note(format_args!("removing what a killed demo left: {}", path.display()));
-            private_host::remove_cgroups(&name);
-            let _ = private_host::remove_directory(&path);
-        }
-    }
+    private_host::remove_leftovers(Path::new(HOME), PREFIX, |path| {
+        output::note(format_args!("removing what a killed demo left: {}", path.display()));
+    });
 }

@@ -7,7 +7,7 @@ use host_net::{Links, VethSpec};
 use ipnet::IpNet;
 use openstack::network::{
     Client, Network, NewNetwork, NewPort, NewSecurityGroup, NewSecurityGroupRule, NewSubnet, NewSubnetPool,
-    Port, PortUpdate, SecurityGroup, Subnet, SubnetPool, Taggable,
+    Port, PortUpdate, QosPolicy, SecurityGroup, Subnet, SubnetPool, Taggable,
 };
 use openstack::{MacAddr, Result};
 
@@ -45,6 +45,10 @@ impl Neutron for Client {
 
     async fn create_subnet(&self, subnet: &NewSubnet) -> Result<Subnet> {
         Self::create_subnet(self, subnet).await
+    }
+
+    async fn create_subnets(&self, subnets: &[NewSubnet]) -> Result<Vec<Subnet>> {
+        Self::create_subnets(self, subnets).await
     }
 
     async fn delete_subnet(&self, id: &str) -> Result<()> {
@@ -105,6 +109,10 @@ impl Neutron for Client {
 
     async fn delete_security_group(&self, id: &str) -> Result<()> {
         Self::delete_security_group(self, id).await
+    }
+
+    async fn list_qos_policies(&self, filters: &[(&str, &str)]) -> Result<Vec<QosPolicy>> {
+        Self::list_qos_policies(self, filters).await
     }
 
     async fn set_tags(&self, kind: Taggable, id: &str, tags: &[String]) -> Result<()> {

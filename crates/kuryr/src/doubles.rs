@@ -4,6 +4,7 @@ mod cloud;
 mod host;
 mod neutron;
 mod process;
+mod rules;
 
 pub(crate) use cloud::Cloud;
 pub(crate) use process::{Fault, Process, World};

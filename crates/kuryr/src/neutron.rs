@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use openstack::Result;
 use openstack::network::{
     Network, NewNetwork, NewPort, NewSecurityGroup, NewSecurityGroupRule, NewSubnet, NewSubnetPool, Port,
-    PortUpdate, SecurityGroup, Subnet, SubnetPool, Taggable,
+    PortUpdate, QosPolicy, SecurityGroup, Subnet, SubnetPool, Taggable,
 };
 
 /// Neutron, as far as it is needed here. Each method is one request; every `delete_*` takes 404 for success.
@@ -21,6 +21,7 @@ pub trait Neutron: Send + Sync {
     async fn list_subnets(&self, filters: &[(&str, &str)]) -> Result<Vec<Subnet>>;
     async fn get_subnet(&self, id: &str) -> Result<Subnet>;
     async fn create_subnet(&self, subnet: &NewSubnet) -> Result<Subnet>;
+    async fn create_subnets(&self, subnets: &[NewSubnet]) -> Result<Vec<Subnet>>;
     async fn delete_subnet(&self, id: &str) -> Result<()>;
     async fn list_subnetpools(&self, filters: &[(&str, &str)]) -> Result<Vec<SubnetPool>>;
     async fn get_subnetpool(&self, id: &str) -> Result<SubnetPool>;
@@ -36,6 +37,7 @@ pub trait Neutron: Send + Sync {
     async fn create_security_group(&self, group: &NewSecurityGroup) -> Result<SecurityGroup>;
     async fn create_security_group_rules(&self, rules: &[NewSecurityGroupRule]) -> Result<()>;
     async fn delete_security_group(&self, id: &str) -> Result<()>;
+    async fn list_qos_policies(&self, filters: &[(&str, &str)]) -> Result<Vec<QosPolicy>>;
     async fn set_tags(&self, kind: Taggable, id: &str, tags: &[String]) -> Result<()>;
     async fn add_tag(&self, kind: Taggable, id: &str, tag: &str) -> Result<()>;
     async fn remove_tag(&self, kind: Taggable, id: &str, tag: &str) -> Result<()>;

@@ -1,6 +1,6 @@
 //! The end of a port: ours is deleted, an adopted one is given back exactly as found.
 
-use openstack::network::{Port, PortUpdate, Taggable, WantedIp};
+use openstack::network::{Port, PortExtras, PortUpdate, Taggable, WantedIp};
 
 use crate::error::CloudContext;
 use crate::names;
@@ -81,6 +81,7 @@ impl Inner {
                 mac_address: differs(&port.mac_address, &originals.mac_address),
                 security_groups: differs(&port.security_groups, &originals.security_groups),
                 host_id: Some(originals.host_id.clone().unwrap_or_default()),
+                extras: PortExtras::default(),
             };
             let restored = self.neutron.update_port(id, &restore, Some(revision)).await;
             restored.doing("give back port", id)?;

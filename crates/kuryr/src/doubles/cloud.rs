@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use openstack::network::{
-    FixedIp, Network, NewSecurityGroupRule, Port, SecurityGroup, Subnet, SubnetPool, WantedIp,
+    FixedIp, Network, NewSecurityGroupRule, Port, QosPolicy, SecurityGroup, Subnet, SubnetPool, WantedIp,
 };
 use openstack::{ApiError, Error, MacAddr, Result};
 
@@ -17,6 +17,7 @@ pub(crate) struct Cloud {
     pub(crate) pools: BTreeMap<String, SubnetPool>,
     pub(crate) ports: BTreeMap<String, Port>,
     pub(crate) groups: BTreeMap<String, SecurityGroup>,
+    pub(crate) qos_policies: BTreeMap<String, QosPolicy>,
     pub(crate) rules: Vec<NewSecurityGroupRule>,
     pub(crate) links: BTreeMap<String, Link>,
     pub(crate) routes: Vec<(IpNet, String)>,

@@ -3,6 +3,7 @@
 mod model;
 mod networks;
 mod ports;
+mod qos;
 mod security_groups;
 mod subnetpools;
 mod subnets;

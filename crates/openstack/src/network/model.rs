@@ -82,6 +82,9 @@ pub struct Subnet {
     /// `slaac`, `dhcpv6-stateful`, `dhcpv6-stateless`.
     #[serde(default)]
     pub ipv6_address_mode: Option<String>,
+    /// Who sends router advertisements, in the same words; absent: a router outside of OpenStack.
+    #[serde(default)]
+    pub ipv6_ra_mode: Option<String>,
     /// Extra routes for its hosts.
     #[serde(default)]
     pub host_routes: Vec<HostRoute>,
@@ -184,6 +187,15 @@ fn number_or_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u
     }
 }
 
+/// Mechanism drivers leave out what they have nothing to say about in either way.
+fn null_is_empty<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: serde::Deserializer<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
 /// Body of `POST /v2.0/subnetpools`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NewSubnetPool {
@@ -241,11 +253,26 @@ pub struct Port {
     #[serde(default, rename = "binding:vif_type")]
     pub vif_type: Option<String>,
     /// Details for the plugging, by `vif_type`.
-    #[serde(default, rename = "binding:vif_details")]
+    #[serde(default, rename = "binding:vif_details", deserialize_with = "null_is_empty")]
     pub vif_details: serde_json::Map<String, serde_json::Value>,
     /// `normal`, `direct`, ...
     #[serde(default, rename = "binding:vnic_type")]
     pub vnic_type: Option<String>,
+    /// What the host was told about the device: `pci_slot`, `physical_network`, ...
+    #[serde(default, rename = "binding:profile", deserialize_with = "null_is_empty")]
+    pub profile: serde_json::Map<String, serde_json::Value>,
+    /// Anti-spoofing and security groups on; `None` without the extension `port-security`.
+    #[serde(default)]
+    pub port_security_enabled: Option<bool>,
+    /// Quality-of-service policy of the port itself.
+    #[serde(default)]
+    pub qos_policy_id: Option<String>,
+    /// Further addresses the port may send from.
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub allowed_address_pairs: Vec<AddressPair>,
+    /// Host name for Neutron's DNS.
+    #[serde(default)]
+    pub dns_name: Option<String>,
     /// Counts changes; for `If-Match`.
     #[serde(default)]
     pub revision_number: u64,
@@ -261,6 +288,49 @@ pub struct FixedIp {
     pub subnet_id: String,
     /// The address.
     pub ip_address: IpAddr,
+}
+
+/// An address, or a range, a port may send from besides its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressPair {
+    /// Address or range, as Neutron writes it.
+    pub ip_address: String,
+    /// Hardware address; absent: the port's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac_address: Option<MacAddr>,
+}
+
+/// Attributes of a port that come with extensions; the same in a create and in an update body.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct PortExtras {
+    /// Kind of virtual NIC: `normal`, `direct`, `macvtap`, ... (extension `binding`)
+    #[serde(rename = "binding:vnic_type", skip_serializing_if = "Option::is_none")]
+    pub vnic_type: Option<String>,
+    /// Facts for the mechanism driver (extension `binding`, admin only).
+    #[serde(rename = "binding:profile", skip_serializing_if = "Option::is_none")]
+    pub profile: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Anti-spoofing and security groups (extension `port-security`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port_security_enabled: Option<bool>,
+    /// Policy id; `Some(None)` is sent as `null`: none (extension `qos`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub qos_policy_id: Option<Option<String>>,
+    /// All of them (extension `allowed-address-pairs`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowed_address_pairs: Option<Vec<AddressPair>>,
+    /// Host name (extension `dns-integration`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns_name: Option<String>,
+}
+
+/// A quality-of-service policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QosPolicy {
+    /// UUID.
+    pub id: String,
+    /// Name, not unique.
+    #[serde(default)]
+    pub name: String,
 }
 
 /// An address wanted for a port.
@@ -297,6 +367,9 @@ pub struct NewPort {
     /// Host to bind to.
     #[serde(rename = "binding:host_id", skip_serializing_if = "Option::is_none")]
     pub host_id: Option<String>,
+    /// Attributes of extensions.
+    #[serde(flatten)]
+    pub extras: PortExtras,
     /// Tags, where the extension `tag-ports-during-bulk-creation` takes them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<String>>,
@@ -329,6 +402,9 @@ pub struct PortUpdate {
     /// Host to bind to; empty unbinds.
     #[serde(rename = "binding:host_id", skip_serializing_if = "Option::is_none")]
     pub host_id: Option<String>,
+    /// Attributes of extensions.
+    #[serde(flatten)]
+    pub extras: PortExtras,
 }
 
 /// A security group.

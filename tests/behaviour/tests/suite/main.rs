@@ -15,6 +15,7 @@ mod expose;
 mod lifecycle;
 mod networks;
 mod serving;
+mod slides;
 mod volumes;
 
 use std::path::PathBuf;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         bad_input::CASES,
         lifecycle::CASES,
         serving::CASES,
+        slides::CASES,
         crashes::CASES,
     ];
     let trials =

@@ -1,25 +1,16 @@
-//! Running other programs, visibly.
+//! Running other programs in the workspace.
 
-use std::ffi::{OsStr, OsString};
-use std::io::Write;
-use std::os::unix::fs::MetadataExt;
+use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
+use debian_root::Program;
 
-/// Prints a line on standard error, where it does not mix with results.
-pub(crate) fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
+pub(crate) use debian_root::say;
 
-/// Fails unless we are root: namespaces, links, mounts and packages need it.
-pub(crate) fn require_root() -> Result<()> {
-    let owner = std::fs::metadata("/proc/self").context("cannot tell who we are")?.uid();
-    if owner != 0 {
-        bail!("this makes namespaces, links and mounts and may install packages: run it as root");
-    }
-    Ok(())
+/// A program, to be run in the workspace's root.
+pub(crate) fn program(name: impl AsRef<OsStr>) -> Program {
+    Program::new(name).directory(workspace())
 }
 
 /// The workspace's root.
@@ -32,58 +23,6 @@ pub(crate) fn target_dir() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
 }
 
-/// A program with its arguments, run in the workspace's root.
-#[derive(Debug)]
-pub(crate) struct Program {
-    name: OsString,
-    command: Command,
-}
-
-impl Program {
-    pub(crate) fn new(name: impl AsRef<OsStr>) -> Self {
-        let mut command = Command::new(name.as_ref());
-        command.current_dir(workspace());
-        Self { name: name.as_ref().to_owned(), command }
-    }
-
-    pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
-        self.command.arg(arg);
-        self
-    }
-
-    pub(crate) fn args(mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
-        self.command.args(args);
-        self
-    }
-
-    pub(crate) fn env(mut self, key: &str, value: impl AsRef<OsStr>) -> Self {
-        self.command.env(key, value);
-        self
-    }
-
-    /// Runs it with our terminal; its failure is ours.
-    pub(crate) fn run(mut self) -> Result<()> {
-        let line: Vec<String> = self.command.get_args().map(|a| a.to_string_lossy().into_owned()).collect();
-        let name = self.name.to_string_lossy().into_owned();
-        say(&format!("$ {name} {}", line.join(" ")));
-        let status = self.command.status().with_context(|| format!("cannot start {name}"))?;
-        if !status.success() {
-            bail!("{name} {} ended with {status}", line.join(" "));
-        }
-        Ok(())
-    }
-
-    /// Runs it quietly and returns what it prints.
-    pub(crate) fn output(mut self) -> Result<String> {
-        let name = self.name.to_string_lossy().into_owned();
-        let output = self.command.output().with_context(|| format!("cannot start {name}"))?;
-        if !output.status.success() {
-            bail!("{name} ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
-        }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    }
-}
-
 /// A cargo command of the toolchain that runs us.
 #[derive(Debug)]
 pub(crate) struct Cargo(Program);
@@ -91,7 +30,7 @@ pub(crate) struct Cargo(Program);
 impl Cargo {
     pub(crate) fn new(verb: &str) -> Self {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        Self(Program::new(cargo).arg(verb))
+        Self(program(cargo).arg(verb))
     }
 
     pub(crate) fn args(self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::exec::{Cargo, Program, say, target_dir};
+use crate::exec::{Cargo, program, say, target_dir};
 
 /// Formatting, clippy, documentation, dependency policy.
 pub(crate) fn run() -> Result<()> {
@@ -28,8 +28,8 @@ fn dependencies() -> Result<()> {
             .args([&tools])
             .run()?;
     }
-    Program::new(&deny).args(["--locked", "check", "bans", "licenses", "sources"]).run()?;
-    let advisories = Program::new(&deny).args(["--locked", "check", "advisories"]).output();
+    program(&deny).args(["--locked", "check", "bans", "licenses", "sources"]).run()?;
+    let advisories = program(&deny).args(["--locked", "check", "advisories"]).output();
     if let Err(error) = advisories {
         let text = format!("{error:#}");
         if text.contains("failed to fetch advisory database") {

@@ -1,6 +1,5 @@
 //! Developer tasks: `cargo xtask demo | test | lint | bench`.
 
-mod debian;
 mod engine;
 mod exec;
 mod lint;
@@ -10,6 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use debian_root as debian;
 
 use crate::exec::Cargo;
 
@@ -67,7 +67,7 @@ fn run(task: Task) -> Result<()> {
         Task::Demo { arguments } => {
             debian::install(debian::HOST)?;
             Cargo::new("build").args(["--release", "--locked", "--bin", "kuryr"]).run()?;
-            exec::Program::new(exec::target_dir().join("release/kuryr")).arg("demo").args(arguments).run()
+            exec::program(exec::target_dir().join("release/kuryr")).arg("demo").args(arguments).run()
         }
         Task::Test(test) => test.run(),
         Task::Lint => lint::run(),

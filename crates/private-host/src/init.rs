@@ -10,12 +10,12 @@ use rustix::mount::{
     MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind_recursive, mount_change, unmount,
 };
 
-use crate::root::{Root, Settings};
+use crate::root::Settings;
 
 /// First argument of the process that unshares and waits.
 pub(crate) const OUTER: &str = "--private-host-outer";
 /// First argument of pid 1.
-const INNER: &str = "--private-host-inner";
+pub(crate) const INNER: &str = "--private-host-inner";
 
 /// Takes over when this process was started as part of a private host; returns at once otherwise. The first
 /// statement of `main`, before any thread exists.
@@ -96,12 +96,11 @@ fn inner(settings: &str) -> Result<(), String> {
 }
 
 fn lay_root(settings: &Settings, root: &Path) -> Result<(), String> {
-    match &settings.root {
-        Root::Machine => step("bind the machine's root", mount_bind_recursive("/", root))?,
-        Root::Tree(tree) => {
+    match settings.root.lower() {
+        None => step("bind the machine's root", mount_bind_recursive("/", root))?,
+        Some(lower) => {
             let options = format!(
-                "lowerdir={},upperdir={},workdir={}",
-                tree.display(),
+                "lowerdir={lower},upperdir={},workdir={}",
                 settings.dir.join("upper").display(),
                 settings.dir.join("work").display()
             );

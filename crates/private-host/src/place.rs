@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{HostProcess, Result};
+use crate::init::INNER;
+use crate::{Error, HostProcess, Result};
 
 /// A place to run programs in, with a directory for what they leave.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,21 @@ impl Place {
     #[must_use]
     pub fn here(dir: &Path) -> Self {
         Self { init: None, dir: dir.to_owned() }
+    }
+
+    /// A place inside a host that another process of this machine owns, with a directory that both see at the same
+    /// path. `init` is what [`crate::PrivateHost::pid`] said.
+    ///
+    /// # Errors
+    /// When no private host has this first process (any more).
+    pub fn join(init: u32, dir: &Path) -> Result<Self> {
+        let path = format!("/proc/{init}/cmdline");
+        let line = std::fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
+        // A pid may be somebody else's by now.
+        if line.split(|b| *b == 0).nth(1) != Some(INNER.as_bytes()) {
+            return Err(Error::Init { reason: format!("process {init} is not the first one of a host") });
+        }
+        Ok(Self::inside(init, dir))
     }
 
     pub(crate) fn inside(init: u32, dir: &Path) -> Self {

@@ -11,6 +11,23 @@ pub enum Root {
     Machine,
     /// An unpacked Debian root, never written to: changes go to the host's directory.
     Tree(PathBuf),
+    /// Such a root with changes laid over it, each in a directory that was the upper one of an overlay; the top one
+    /// first, the unpacked root last.
+    Layers(Vec<PathBuf>),
+}
+
+impl Root {
+    /// The directories that an overlay is mounted over, joined as the kernel takes them; `None`: no overlay.
+    pub(crate) fn lower(&self) -> Option<String> {
+        let join = |paths: &[PathBuf]| {
+            paths.iter().map(|p| p.to_string_lossy().into_owned()).collect::<Vec<_>>().join(":")
+        };
+        match self {
+            Self::Machine => None,
+            Self::Tree(tree) => Some(join(std::slice::from_ref(tree))),
+            Self::Layers(layers) => Some(join(layers)),
+        }
+    }
 }
 
 /// How to make a host.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use private_host::{Docker, DockerOptions, PrivateHost, Root, Settings};
+use private_host::{Docker, DockerOptions, Place, PrivateHost, Root, Settings};
 
 type Outcome = Result<(), Failed>;
 
@@ -12,6 +12,8 @@ fn main() -> ExitCode {
     let tests = vec![
         Trial::test("a_host_has_no_way_out", a_host_has_no_way_out),
         Trial::test("nothing_survives_the_host", nothing_survives_the_host),
+        Trial::test("another_process_joins_a_running_host", another_process_joins_a_running_host),
+        Trial::test("changes_kept_in_layers_are_seen_again", changes_kept_in_layers_are_seen_again),
         Trial::test("a_container_runs_in_a_private_engine", a_container_runs_in_a_private_engine),
     ];
     let mut arguments = Arguments::from_args();
@@ -47,6 +49,46 @@ fn nothing_survives_the_host() -> Outcome {
     host.stop();
     assert!(sleeper.wait(std::time::Duration::from_secs(5)).is_some());
     assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
+    Ok(())
+}
+
+fn another_process_joins_a_running_host() -> Outcome {
+    let (dir, mut host) = host()?;
+    let joined = Place::join(host.pid(), dir.path())?;
+    let output = joined.command("hostname").output()?;
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "one");
+    assert!(Place::join(std::process::id(), dir.path()).is_err());
+    let pid = host.pid();
+    host.stop();
+    assert!(Place::join(pid, dir.path()).is_err());
+    Ok(())
+}
+
+fn changes_kept_in_layers_are_seen_again() -> Outcome {
+    // Not `/tmp`: that may itself be an overlay or memory.
+    let dir = tempfile::tempdir_in("/var/tmp")?;
+    let (base, layer) = (dir.path().join("base"), dir.path().join("layer"));
+    for sub in ["bin", "dev", "proc", "run", "sys", "tmp"] {
+        std::fs::create_dir_all(base.join(sub))?;
+    }
+    std::fs::create_dir_all(&layer)?;
+    std::fs::write(base.join("one"), "base")?;
+    std::fs::write(base.join("two"), "base")?;
+    std::fs::write(layer.join("two"), "layer")?;
+    // The first process needs `ip` inside.
+    std::fs::copy("/bin/busybox", base.join("bin/busybox"))?;
+    for applet in ["ip", "cat"] {
+        std::os::unix::fs::symlink("busybox", base.join("bin").join(applet))?;
+    }
+    let settings = Settings {
+        name: "one".into(),
+        dir: dir.path().join("one"),
+        root: Root::Layers(vec![layer, base]),
+        share: Vec::new(),
+    };
+    let host = PrivateHost::start(&settings)?;
+    let output = host.command("/bin/cat").args(["/one", "/two"]).output()?;
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "baselayer", "{output:?}");
     Ok(())
 }
 

@@ -15,6 +15,16 @@ pub enum Error {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// A service to stand in front of is not described as it must be.
+    #[error(
+        "cannot stand in front of `{text}`: {reason}; write identity=http://HOST:PORT or networking=http://HOST:PORT"
+    )]
+    Upstream {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The state file exists but cannot be read.
     #[error("cannot read the cloud's state from {path}: {reason}; repair the file or move it away")]
     Load {

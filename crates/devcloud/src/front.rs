@@ -43,7 +43,7 @@ fn service_of(path: &str) -> &'static str {
 }
 
 /// Services take a path with and without a slash at its end.
-fn without_slash(uri: &Uri) -> Uri {
+pub(crate) fn without_slash(uri: &Uri) -> Uri {
     let path = uri.path().trim_end_matches('/');
     if path.is_empty() || path.len() == uri.path().len() {
         return uri.clone();
@@ -66,7 +66,7 @@ impl Front {
     }
 
     /// A call of a service.
-    pub(crate) async fn handle(&self, mut parts: Parts, body: Bytes) -> Result<Response, Closed> {
+    pub(crate) async fn handle(&self, parts: Parts, body: Bytes) -> Result<Response, Closed> {
         let control = &self.control;
         let request_id = format!("req-{}", Uuid::new_v4());
         let path = parts.uri.path().to_owned();
@@ -98,10 +98,9 @@ impl Front {
             control.holds.wait(before).await;
         }
         if action.drop {
-            control.log.end(n, None, fault);
+            control.log.end(n, None, fault, None);
             return Err(Closed);
         }
-        parts.uri = without_slash(&parts.uri);
         let mut answer = match action.status.and_then(|s| StatusCode::from_u16(s).ok()) {
             Some(status) => planned_answer(service, status, &action),
             None => run(&self.services, parts, body).await,
@@ -109,11 +108,13 @@ impl Front {
         if action.hold == Some(Phase::After) {
             control.holds.wait(after).await;
         }
-        control.log.end(n, Some(answer.status().as_u16()), fault);
+        // A service behind us has its own number for the request, by which its log names it.
+        let given = answer.headers().get(REQUEST_ID).and_then(|v| v.to_str().ok());
+        control.log.end(n, Some(answer.status().as_u16()), fault, given);
         if action.lose_answer {
             return Err(Closed);
         }
-        if let Ok(value) = HeaderValue::from_str(&request_id) {
+        if let (None, Ok(value)) = (given, HeaderValue::from_str(&request_id)) {
             answer.headers_mut().insert(REQUEST_ID, value);
         }
         Ok(answer)

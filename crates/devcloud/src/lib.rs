@@ -14,16 +14,16 @@
 //!
 //! | call | meaning |
 //! |---|---|
-//! | `GET /admin/ready` | 200 as soon as it listens |
+//! | `GET /admin/ready` | 200 as soon as it listens; on a front before [`upstream`] services as soon as they answer |
 //! | `POST /admin/faults` | `{"service"?, "method"?, "path", "nth"=1, "count"=1 (0: all), "action"}` gives `{"id"}`; `path` may hold `*` and is matched against the whole path and the path within the service (`/v2.0/ports`) |
 //! | | actions, which combine: `delay_ms`, `status` with `body` and `headers`, `drop`, `lose_answer`, `hold` (`before` or `after` the service acts) |
 //! | `GET`, `DELETE /admin/faults` | the rules with how often each matched; forgets them and releases whoever waits |
 //! | `GET /admin/holds`, `POST /admin/holds/{id}/release` | who waits; lets one go |
 //! | `GET /admin/log?since=N`, `DELETE /admin/log` | `{"last", "entries"}`: requests after number N, without secrets; forgets them, numbers go on |
 //! | `POST /admin/log/marker` | `{"text"}` puts a mark into the log and gives its number `{"n"}` |
-//! | `GET /admin/state` | the whole model as lists, for leak checks, and `projects` by name |
-//! | `POST /admin/tokens/revoke` | `{"token"?, "user"?}`; empty: all tokens |
-//! | `GET`, `POST /admin/options` | `latency_ms`, `vif_type`, `vif_type_by_host`, `vif_type_by_network`, `demo_is_admin`, `volume_faults` |
+//! | `GET /admin/state` | the whole model as lists, for leak checks, and `projects` by name; 501 before upstream services |
+//! | `POST /admin/tokens/revoke` | `{"token"?, "user"?}`; empty: all tokens; 501 before upstream services |
+//! | `GET`, `POST /admin/options` | `latency_ms`; of the services of this process also `vif_type`, `vif_type_by_host`, `vif_type_by_network`, `demo_is_admin`, `volume_faults` |
 
 mod admin;
 pub mod bridges;
@@ -34,6 +34,7 @@ pub mod datapath;
 mod error;
 mod front;
 mod keystone;
+mod listener;
 pub mod loop_volumes;
 mod model;
 mod neutron;
@@ -41,6 +42,7 @@ mod options;
 mod seeds;
 mod server;
 mod store;
+pub mod upstream;
 
 pub use error::{Error, Result};
 pub use keystone::{APPLICATION_CREDENTIAL_ID, APPLICATION_CREDENTIAL_NAME, TRUST_ID};

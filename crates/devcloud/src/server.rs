@@ -3,37 +3,26 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::middleware::from_fn_with_state;
-use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use http::{Request, StatusCode};
-use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use http::Request;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::{self, Control};
+use crate::admin::{self, Behind, Control, Services};
 use crate::cinder::{self, Cinder, CinderOptions};
 use crate::error::{Error, Result};
-use crate::front::{Closed, Front};
+use crate::front::{Front, without_slash};
 use crate::keystone::{self, Keystone};
+use crate::listener::{self, GRACE};
 use crate::model::{Model, VifTypes};
 use crate::neutron::{self, NeutronService, Wiring};
 use crate::options::Options;
 use crate::seeds::seed;
 use crate::store::{Changed, Store, load};
-
-/// Longest request body.
-const MOST_BYTES: usize = 16 << 20;
-/// How long answers under way may take after a stop.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// The development cloud.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +37,8 @@ pub struct Running {
     pub addr: SocketAddr,
     stop: CancellationToken,
     control: Arc<Control>,
+    neutron: Arc<NeutronService>,
+    cinder: Arc<Cinder>,
     options: Options,
     tasks: TaskTracker,
     saver: Option<JoinHandle<Result<()>>>,
@@ -60,10 +51,7 @@ impl DevCloud {
     /// # Errors
     /// The address cannot be listened on, or the state file does not fit.
     pub async fn start(options: Options) -> Result<Running> {
-        let listen = options.listen;
-        let fail = |source| Error::Listen { address: listen, source };
-        let listener = TcpListener::bind(listen).await.map_err(fail)?;
-        let addr = listener.local_addr().map_err(fail)?;
+        let (listener, addr) = listener::bind(options.listen).await?;
         let base = options.public_url.clone().unwrap_or_else(|| format!("http://{addr}"));
         let base = base.trim_end_matches('/').to_owned();
 
@@ -96,40 +84,43 @@ impl DevCloud {
             cinder.restore(volume).map_err(|reason| Error::Part { part: "the volume service", reason })?;
         }
         let keystone = Arc::new(Keystone::new(&options, base.clone()));
-        let control = Arc::new(Control::new(
-            options.latency,
-            Arc::clone(&keystone),
-            Arc::clone(&neutron),
-            Arc::clone(&cinder),
-        ));
+        let (network, volume) = (Arc::clone(&neutron), Arc::clone(&cinder));
+        let behind =
+            Behind::Services(Services { keystone: Arc::clone(&keystone), neutron: network, cinder: volume });
+        let control = Arc::new(Control::new(options.latency, behind));
+        let services = services(&keystone, &neutron, &cinder);
 
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         // Listens before the first settling, so that no event of a device that exists already is missed.
         tasks.spawn(until(stop.clone(), Arc::clone(&neutron).follow_links()));
         neutron.settle_first().await;
-        let store = Store { path: options.state_file.clone(), changed, neutron, cinder: Arc::clone(&cinder) };
-        let saver = store.path.is_some().then(|| tokio::spawn(store.follow(stop.clone())));
-        let front = Front {
-            control: Arc::clone(&control),
-            services: services(&control),
-            admin: admin::router(Arc::clone(&control)),
+        let store = Store {
+            path: options.state_file.clone(),
+            changed,
+            neutron: Arc::clone(&neutron),
+            cinder: Arc::clone(&cinder),
         };
-        tasks.spawn(accept(listener, front, stop.clone(), tasks.clone()));
-        Ok(Running { auth_url: format!("{base}/identity"), addr, stop, control, options, tasks, saver })
+        let saver = store.path.is_some().then(|| tokio::spawn(store.follow(stop.clone())));
+        let front =
+            Front { control: Arc::clone(&control), services, admin: admin::router(Arc::clone(&control)) };
+        tasks.spawn(listener::accept(listener, front, stop.clone(), tasks.clone()));
+        let auth_url = format!("{base}/identity");
+        Ok(Running { auth_url, addr, stop, control, neutron, cinder, options, tasks, saver })
     }
 }
 
-fn services(control: &Control) -> Router {
-    let gate = from_fn_with_state(Arc::clone(&control.keystone), keystone::authenticate);
-    let volume = Router::new().nest("/volume", cinder::router(Arc::clone(&control.cinder)));
-    let network = neutron::router(Arc::clone(&control.neutron));
+fn services(keystone: &Arc<Keystone>, neutron: &Arc<NeutronService>, cinder: &Arc<Cinder>) -> Router {
+    let gate = from_fn_with_state(Arc::clone(keystone), keystone::authenticate);
+    let volume = Router::new().nest("/volume", cinder::router(Arc::clone(cinder)));
+    let network = neutron::router(Arc::clone(neutron));
     let by_path =
         |prefix: &'static str| move |path: &str| path == prefix || path.starts_with(&format!("{prefix}/"));
     let (is_network, is_volume) = (by_path("/networking"), by_path("/volume"));
     let (network, volume) = (network.layer(gate.clone()), volume.layer(gate));
-    let identity = keystone::router(Arc::clone(&control.keystone));
+    let identity = keystone::router(Arc::clone(keystone));
     // Each service keeps its own answer to unknown paths.
-    Router::new().fallback(move |request: Request<Body>| {
+    Router::new().fallback(move |mut request: Request<Body>| {
+        *request.uri_mut() = without_slash(request.uri());
         let path = request.uri().path();
         let service = if is_network(path) {
             network.clone()
@@ -157,71 +148,6 @@ async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {
     }
 }
 
-async fn accept(listener: TcpListener, front: Front, stop: CancellationToken, tasks: TaskTracker) {
-    loop {
-        let stream = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    // Out of descriptors, most likely: others must finish first.
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
-                }
-            },
-            () = stop.cancelled() => return,
-        };
-        tasks.spawn(serve(stream, front.clone(), stop.clone(), tasks.clone()));
-    }
-}
-
-async fn serve(stream: TcpStream, front: Front, stop: CancellationToken, tasks: TaskTracker) {
-    let (Ok(peer), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else { return };
-    drop(stream.set_nodelay(true));
-    let is_local = peer.ip().to_canonical().is_loopback() || peer.ip() == local.ip();
-    let service = hyper::service::service_fn(move |request| {
-        let (front, tasks) = (front.clone(), tasks.clone());
-        async move { answer(request, front, is_local, tasks).await }
-    });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    tokio::select! {
-        done = connection.as_mut() => drop(done),
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            drop(tokio::time::timeout(GRACE, connection).await);
-        }
-    }
-}
-
-/// Runs a request to its end even if the caller goes away meanwhile, as a real service does.
-async fn answer(
-    request: Request<Incoming>,
-    front: Front,
-    is_local: bool,
-    tasks: TaskTracker,
-) -> std::result::Result<Response, Closed> {
-    let (parts, body) = request.into_parts();
-    let body: Bytes = match Limited::new(body, MOST_BYTES).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(_) => return Ok(StatusCode::PAYLOAD_TOO_LARGE.into_response()),
-    };
-    let path = parts.uri.path();
-    if path == "/admin" || path.starts_with("/admin/") {
-        if !is_local {
-            return Ok(admin::refuse(StatusCode::FORBIDDEN, "only callers on this machine may do that"));
-        }
-        return Ok(front.admin(parts, body).await);
-    }
-    let work = tasks.spawn(async move { front.handle(parts, body).await });
-    work.await.unwrap_or_else(|error| {
-        tracing::error!(%error, "a request handler failed");
-        Ok(StatusCode::INTERNAL_SERVER_ERROR.into_response())
-    })
-}
-
 impl Running {
     /// Stops listening, lets answers under way finish, saves the state, and takes the data path down unless the
     /// state was saved to go on from.
@@ -244,15 +170,15 @@ impl Running {
 
     /// Removes every bridge, filter and block device: without a saved state nobody could find them again.
     async fn dismantle(&self) {
-        let emptied = self.control.neutron.write(|model| {
+        let emptied = self.neutron.write(|model| {
             model.ports.clear();
             model.networks.clear();
             Ok(())
         });
         drop(emptied);
-        self.control.neutron.settle().await;
+        self.neutron.settle().await;
         let Some(path) = &self.options.volume_path else { return };
-        let volumes = self.control.cinder.snapshot();
+        let volumes = self.cinder.snapshot();
         for id in volumes.get("volumes").and_then(|v| v.as_object()).into_iter().flat_map(|v| v.keys()) {
             if let Err(error) = path.unexport(id).await {
                 tracing::warn!(volume = %id, %error, "cannot take the block device away");

@@ -101,8 +101,17 @@ pub(crate) struct DevcloudArguments {
     #[arg(long, default_value = "127.0.0.1:5000")]
     pub(crate) listen: SocketAddr,
     /// Directory for volumes and for the state that survives a restart.
-    #[arg(long, value_name = "DIRECTORY")]
-    pub(crate) dir: PathBuf,
+    #[arg(long, value_name = "DIRECTORY", required_unless_present = "upstreams")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Only the front with its log and faults, before a real service: `identity=http://HOST:PORT` or
+    /// `networking=http://HOST:PORT`; may be repeated.
+    #[arg(
+        long = "upstream",
+        id = "upstreams",
+        value_name = "SERVICE=URL",
+        conflicts_with_all = ["dir", "no_data_path", "remove_bridges"]
+    )]
+    pub(crate) upstreams: Vec<devcloud::upstream::Upstream>,
     /// Only the API: no bridges, filters or loop devices on this machine.
     #[arg(long)]
     pub(crate) no_data_path: bool,

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use devcloud::bridges::Bridges;
 use devcloud::loop_volumes::LoopVolumes;
+use devcloud::upstream::{UpstreamFront, UpstreamOptions};
 use devcloud::{DevCloud, Options};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::arguments::DevcloudArguments;
 use crate::error::Error;
@@ -24,14 +26,36 @@ pub(crate) fn volume_dir(dir: &Path) -> PathBuf {
 
 pub(crate) async fn run(args: DevcloudArguments) -> Result<(), Error> {
     logging::start(&Logging::default())?;
-    let failed = |e: &dyn std::fmt::Display| Error::Devcloud(e.to_string());
-    std::fs::create_dir_all(&args.dir).map_err(|source| Error::Io {
+    let stop = Stop::new()?;
+    match &args.dir {
+        Some(dir) if args.upstreams.is_empty() => cloud(dir, &args, stop).await,
+        _ => front(args, stop).await,
+    }
+}
+
+fn failed(error: &dyn std::fmt::Display) -> Error {
+    Error::Devcloud(error.to_string())
+}
+
+/// Before services that run somewhere else.
+async fn front(args: DevcloudArguments, stop: Stop) -> Result<(), Error> {
+    let options = UpstreamOptions { listen: args.listen, upstreams: args.upstreams, latency: Duration::ZERO };
+    let running = UpstreamFront::start(options).await.map_err(|e| failed(&e))?;
+    output::line(format_args!("OS_AUTH_URL={}", running.auth_url));
+    stop.asked().await;
+    running.stop().await;
+    Ok(())
+}
+
+/// All services in this process.
+async fn cloud(dir: &Path, args: &DevcloudArguments, stop: Stop) -> Result<(), Error> {
+    std::fs::create_dir_all(dir).map_err(|source| Error::Io {
         action: "create",
-        what: args.dir.clone(),
+        what: dir.to_owned(),
         source,
     })?;
     let mut options = Options::new(args.listen);
-    options.state_file = Some(args.dir.join("state.json"));
+    options.state_file = Some(dir.join("state.json"));
     // Nothing to protect: whoever reaches the loopback interface is the operator here.
     options.admin_password = PASSWORD.to_owned();
     options.demo_password = PASSWORD.to_owned();
@@ -43,23 +67,38 @@ pub(crate) async fn run(args: DevcloudArguments) -> Result<(), Error> {
         // One cloud per address and namespace, so the port tells clouds apart.
         let opened = Bridges::open(links, &args.listen.port().to_string()).await.map_err(|e| failed(&e))?;
         options.network_path = Some(opened.clone());
-        options.volume_path =
-            Some(Arc::new(LoopVolumes::open(volume_dir(&args.dir)).map_err(|e| failed(&e))?));
+        options.volume_path = Some(Arc::new(LoopVolumes::open(volume_dir(dir)).map_err(|e| failed(&e))?));
         bridges = Some(opened);
     }
-    let handler =
-        |kind| signal(kind).map_err(|source| Error::Io { action: "handle", what: "signals".into(), source });
-    let (mut term, mut int) = (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
     let running = DevCloud::start(options).await.map_err(|e| failed(&e))?;
     output::line(format_args!("OS_AUTH_URL={}", running.auth_url));
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
-    }
+    stop.asked().await;
     running.stop().await.map_err(|e| failed(&e))?;
     // Otherwise ports and volumes stay as they are: a restart on the same directory finds them.
     if let Some(bridges) = bridges.filter(|_| args.remove_bridges) {
         bridges.close().await.map_err(|e| failed(&e))?;
     }
     Ok(())
+}
+
+/// The signals that end the command. Listened for from the start, so that none is missed.
+struct Stop {
+    term: Signal,
+    int: Signal,
+}
+
+impl Stop {
+    fn new() -> Result<Self, Error> {
+        let handler = |kind| {
+            signal(kind).map_err(|source| Error::Io { action: "handle", what: "signals".into(), source })
+        };
+        Ok(Self { term: handler(SignalKind::terminate())?, int: handler(SignalKind::interrupt())? })
+    }
+
+    async fn asked(mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
+    }
 }

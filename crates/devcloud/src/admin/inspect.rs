@@ -21,11 +21,15 @@ fn lists(tables: Value) -> Map<String, Value> {
 
 /// `GET /admin/state`.
 pub(crate) async fn state(State(control): Shared) -> Response {
-    let mut all = lists(control.neutron.read(|model| json!(model)));
+    let services = match control.services() {
+        Ok(services) => services,
+        Err(answer) => return *answer,
+    };
+    let mut all = lists(services.neutron.read(|model| json!(model)));
     all.remove("quotas");
-    let mut volume = lists(control.cinder.snapshot());
+    let mut volume = lists(services.cinder.snapshot());
     volume.remove("quotas");
     all.extend(volume);
-    all.insert("projects".into(), control.keystone.projects());
+    all.insert("projects".into(), services.keystone.projects());
     Json(all).into_response()
 }

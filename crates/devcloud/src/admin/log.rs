@@ -75,12 +75,15 @@ impl RequestLog {
         })
     }
 
-    /// Notes what became of it.
-    pub(crate) fn end(&self, n: u64, status: Option<u16>, fault: Option<u64>) {
+    /// Notes what became of it; `request_id` if the service gave it another one than ours.
+    pub(crate) fn end(&self, n: u64, status: Option<u16>, fault: Option<u64>, request_id: Option<&str>) {
         self.with(|log| {
             if let Some(entry) = log.kept.iter_mut().rev().find(|entry| entry.n == n) {
                 entry.status = status;
                 entry.fault = fault;
+                if let Some(id) = request_id {
+                    id.clone_into(&mut entry.request_id);
+                }
             }
         });
     }

@@ -21,6 +21,7 @@ use serde_json::json;
 use crate::cinder::Cinder;
 use crate::keystone::Keystone;
 use crate::neutron::NeutronService;
+use crate::upstream::Upstreams;
 use faults::FaultPlan;
 use holds::Holds;
 use log::RequestLog;
@@ -32,26 +33,45 @@ pub(crate) struct Control {
     pub(crate) holds: Holds,
     pub(crate) log: RequestLog,
     latency_ms: AtomicU64,
+    pub(crate) behind: Behind,
+}
+
+/// What stands behind the front.
+#[derive(Debug)]
+pub(crate) enum Behind {
+    /// The services of this process.
+    Services(Services),
+    /// Services somewhere else, of whose insides nothing is known.
+    Upstreams(Arc<Upstreams>),
+}
+
+/// The services of this process.
+#[derive(Debug)]
+pub(crate) struct Services {
     pub(crate) keystone: Arc<Keystone>,
     pub(crate) neutron: Arc<NeutronService>,
     pub(crate) cinder: Arc<Cinder>,
 }
 
 impl Control {
-    pub(crate) fn new(
-        latency: Duration,
-        keystone: Arc<Keystone>,
-        neutron: Arc<NeutronService>,
-        cinder: Arc<Cinder>,
-    ) -> Self {
+    pub(crate) fn new(latency: Duration, behind: Behind) -> Self {
         Self {
             faults: FaultPlan::default(),
             holds: Holds::default(),
             log: RequestLog::default(),
             latency_ms: AtomicU64::new(u64::try_from(latency.as_millis()).unwrap_or(u64::MAX)),
-            keystone,
-            neutron,
-            cinder,
+            behind,
+        }
+    }
+
+    /// The services of this process, or the answer to a call that needs them.
+    fn services(&self) -> Result<&Services, Box<Response>> {
+        match &self.behind {
+            Behind::Services(services) => Ok(services),
+            Behind::Upstreams(_) => Err(Box::new(refuse(
+                StatusCode::NOT_IMPLEMENTED,
+                "the services stand behind this front and only they know that; ask their own API",
+            ))),
         }
     }
 
@@ -67,7 +87,7 @@ type Shared = State<Arc<Control>>;
 /// Everything under `/admin`.
 pub(crate) fn router(control: Arc<Control>) -> Router {
     Router::new()
-        .route("/admin/ready", get(|| async { Json(json!({"ready": true})) }))
+        .route("/admin/ready", get(ready))
         .route("/admin/faults", post(faults::add).get(faults::list).delete(faults::clear))
         .route("/admin/holds", get(holds::list))
         .route("/admin/holds/{id}/release", post(holds::release))
@@ -78,6 +98,18 @@ pub(crate) fn router(control: Arc<Control>) -> Router {
         .route("/admin/options", get(settings::show).post(settings::change))
         .fallback(|| async { refuse(StatusCode::NOT_FOUND, "no such admin call") })
         .with_state(control)
+}
+
+/// `GET /admin/ready`: 200 when the cloud, or everything behind this front, answers.
+async fn ready(State(control): Shared) -> Response {
+    let unready = match &control.behind {
+        Behind::Services(_) => None,
+        Behind::Upstreams(upstreams) => upstreams.unready().await,
+    };
+    match unready {
+        None => Json(json!({"ready": true})).into_response(),
+        Some(reason) => refuse(StatusCode::SERVICE_UNAVAILABLE, reason),
+    }
 }
 
 /// An error answer of this interface.

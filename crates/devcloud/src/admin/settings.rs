@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Shared, parse};
+use super::{Control, Shared, parse};
 use crate::cinder::CinderFaults;
 
 /// Body of `POST /admin/options`; absent: unchanged.
@@ -25,15 +25,38 @@ struct Settings {
     volume_faults: Option<CinderFaults>,
 }
 
+impl Settings {
+    /// Nothing in it needs a service of this process.
+    fn only_latency(&self) -> bool {
+        self.vif_type.is_none()
+            && self.vif_type_by_host.is_none()
+            && self.vif_type_by_network.is_none()
+            && self.demo_is_admin.is_none()
+            && self.volume_faults.is_none()
+    }
+}
+
+impl Control {
+    fn set_latency(&self, milliseconds: Option<u64>) {
+        if let Some(milliseconds) = milliseconds {
+            self.latency_ms.store(milliseconds, Ordering::Relaxed);
+        }
+    }
+}
+
 /// `GET /admin/options`.
 pub(crate) async fn show(State(control): Shared) -> Response {
-    let vif = control.neutron.read(|m| m.vif.clone());
+    let latency = control.latency_ms.load(Ordering::Relaxed);
+    let Ok(services) = control.services() else {
+        return Json(json!({"latency_ms": latency})).into_response();
+    };
+    let vif = services.neutron.read(|m| m.vif.clone());
     Json(json!({
-        "latency_ms": control.latency_ms.load(Ordering::Relaxed),
+        "latency_ms": latency,
         "vif_type": vif.default,
         "vif_type_by_host": vif.hosts,
         "vif_type_by_network": vif.networks,
-        "volume_faults": control.cinder.faults(),
+        "volume_faults": services.cinder.faults(),
     }))
     .into_response()
 }
@@ -45,16 +68,22 @@ pub(crate) async fn change(state: Shared, body: Bytes) -> Response {
         Err(answer) => return *answer,
     };
     let control = &state.0;
-    if let Some(latency) = settings.latency_ms {
-        control.latency_ms.store(latency, Ordering::Relaxed);
+    if settings.only_latency() {
+        control.set_latency(settings.latency_ms);
+        return show(state).await;
     }
+    let services = match control.services() {
+        Ok(services) => services,
+        Err(answer) => return *answer,
+    };
+    control.set_latency(settings.latency_ms);
     if let Some(on) = settings.demo_is_admin {
-        control.keystone.set_demo_is_admin(on);
+        services.keystone.set_demo_is_admin(on);
     }
     if let Some(faults) = settings.volume_faults {
-        control.cinder.set_faults(faults);
+        services.cinder.set_faults(faults);
     }
-    let written = control.neutron.write(|model| {
+    let written = services.neutron.write(|model| {
         if let Some(default) = settings.vif_type {
             model.vif.default = default;
         }
@@ -82,9 +111,9 @@ struct Which {
 
 /// `POST /admin/tokens/revoke`.
 pub(crate) async fn revoke(State(control): Shared, body: Bytes) -> Response {
-    match parse::<Which>(&body) {
-        Ok(which) => {
-            let revoked = control.keystone.revoke(which.token.as_deref(), which.user.as_deref());
+    match parse::<Which>(&body).and_then(|which| Ok((which, control.services()?))) {
+        Ok((which, services)) => {
+            let revoked = services.keystone.revoke(which.token.as_deref(), which.user.as_deref());
             Json(json!({"revoked": revoked})).into_response()
         }
         Err(answer) => *answer,

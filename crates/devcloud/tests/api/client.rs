@@ -6,7 +6,9 @@ use devcloud::{DevCloud, Options, Running};
 use serde_json::{Value, json};
 
 pub(crate) struct Cloud {
-    pub(crate) running: Running,
+    /// Where everything is, without a slash at the end.
+    pub(crate) base: String,
+    running: Option<Running>,
     pub(crate) http: reqwest::Client,
     pub(crate) token: String,
 }
@@ -49,11 +51,24 @@ impl Cloud {
     }
 
     pub(crate) async fn with(options: Options) -> Self {
+        let password = options.admin_password.clone();
         let running = DevCloud::start(options).await.unwrap();
-        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(Duration::from_secs(20));
-        let mut cloud = Self { running, http: http.build().unwrap(), token: String::new() };
-        cloud.token = cloud.login("admin", "admin", "admin").await;
+        let mut cloud = Self::at(&format!("http://{}", running.addr), &password).await;
+        cloud.running = Some(running);
         cloud
+    }
+
+    /// The administrator of the cloud that is there.
+    pub(crate) async fn at(base: &str, password: &str) -> Self {
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(Duration::from_secs(20));
+        let http = http.user_agent("test/1").build().unwrap();
+        let mut cloud = Self { base: base.to_owned(), running: None, http, token: String::new() };
+        cloud.token = cloud.login("admin", password, "admin").await;
+        cloud
+    }
+
+    pub(crate) async fn stop(self) {
+        self.running.unwrap().stop().await.unwrap();
     }
 
     pub(crate) async fn login(&self, user: &str, secret: &str, project: &str) -> String {
@@ -61,7 +76,7 @@ impl Cloud {
     }
 
     pub(crate) async fn issue(&self, body: &Value) -> Result<String, Answer> {
-        let url = format!("{}/v3/auth/tokens", self.running.auth_url);
+        let url = format!("{}/identity/v3/auth/tokens", self.base);
         let answer = self.http.post(url).json(body).send().await.unwrap();
         match answer.headers().get("x-subject-token") {
             Some(token) => Ok(token.to_str().unwrap().to_owned()),
@@ -77,7 +92,7 @@ impl Cloud {
         path: &str,
         body: Option<Value>,
     ) -> reqwest::RequestBuilder {
-        let url = format!("http://{}{path}", self.running.addr);
+        let url = format!("{}{path}", self.base);
         let request = self.http.request(method.parse().unwrap(), url).header("x-auth-token", token);
         match body {
             Some(body) => request.json(&body),

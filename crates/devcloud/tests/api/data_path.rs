@@ -185,7 +185,7 @@ async fn a_port_that_cannot_be_filtered_is_not_bound() {
 async fn stopping_a_cloud_that_saves_nothing_takes_its_data_path_down() {
     let (cloud, path, network) = start().await;
     cloud.port(json!({"network_id": network, "binding:host_id": "h"})).await;
-    cloud.running.stop().await.unwrap();
+    cloud.stop().await;
     assert!(path.networks.lock().unwrap().is_empty() && path.ports.lock().unwrap().is_empty());
 }
 
@@ -198,7 +198,7 @@ async fn a_restarted_cloud_wires_what_it_saved_and_finds_the_devices_that_are_up
     let network = cloud.network().await;
     cloud.subnet(&network, "10.1.0.0/24").await;
     let port = id(&cloud.port(json!({"network_id": network, "binding:host_id": "h"})).await.body["port"]);
-    cloud.running.stop().await.unwrap();
+    cloud.stop().await;
 
     let path = recorder();
     path.up.lock().unwrap().insert(port[..11].to_owned());
@@ -214,6 +214,6 @@ async fn a_restarted_cloud_wires_what_it_saved_and_finds_the_devices_that_are_up
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(status, "ACTIVE");
-    cloud.running.stop().await.unwrap();
+    cloud.stop().await;
     assert!(path.port(&port).is_some(), "what was saved stays wired for the next start");
 }

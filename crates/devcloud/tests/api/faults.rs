@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Cloud, id, read};
 
-async fn plan(cloud: &Cloud, rule: Value) {
+pub(crate) async fn plan(cloud: &Cloud, rule: Value) {
     let answer = cloud.admin("POST", "faults", Some(rule)).await;
     assert_eq!(answer.status, 201, "{answer:?}");
 }
@@ -61,7 +61,7 @@ async fn delays_and_latency_take_their_time() {
     assert!(start.elapsed() >= Duration::from_millis(150));
 }
 
-async fn only_hold(cloud: &Cloud) -> Value {
+pub(crate) async fn only_hold(cloud: &Cloud) -> Value {
     for _ in 0..200 {
         let holds = cloud.admin("GET", "holds", None).await.body["holds"].clone();
         if let Some(hold) = holds.get(0) {
@@ -117,7 +117,7 @@ async fn stopping_does_not_wait_for_those_held() {
     let waiting = tokio::spawn(async move { request.send().await.unwrap().status() });
     only_hold(&cloud).await;
     let start = Instant::now();
-    cloud.running.stop().await.unwrap();
+    cloud.stop().await;
     assert!(start.elapsed() < Duration::from_secs(4));
     assert_eq!(waiting.await.unwrap(), 200);
 }

@@ -8,7 +8,7 @@ use crate::client::{Cloud, options, password, read};
 async fn versions_are_public_and_services_are_not() {
     let cloud = Cloud::start().await;
     let bare = |path: &str| {
-        let url = format!("http://{}{path}", cloud.running.addr);
+        let url = format!("{}{path}", cloud.base);
         let request = cloud.http.get(url);
         async move { read(request.send().await.unwrap()).await }
     };
@@ -24,7 +24,7 @@ async fn versions_are_public_and_services_are_not() {
             "{path}"
         );
     }
-    let url = format!("http://{}/networking/v2.0/networks", cloud.running.addr);
+    let url = format!("{}/networking/v2.0/networks", cloud.base);
     let answer = cloud.http.get(url).send().await.unwrap();
     assert!(answer.headers()["www-authenticate"].to_str().unwrap().starts_with("Keystone uri="));
     assert!(answer.headers()["x-openstack-request-id"].to_str().unwrap().starts_with("req-"));
@@ -33,7 +33,7 @@ async fn versions_are_public_and_services_are_not() {
 #[tokio::test]
 async fn a_password_gives_a_token_with_a_catalog() {
     let cloud = Cloud::start().await;
-    let url = format!("{}/v3/auth/tokens", cloud.running.auth_url);
+    let url = format!("{}/identity/v3/auth/tokens", cloud.base);
     let answer = cloud.http.post(url).json(&password("demo", "demo", "demo")).send().await.unwrap();
     assert_eq!(answer.status(), 201);
     let body: Value = answer.json().await.unwrap();
@@ -103,7 +103,7 @@ async fn tokens_expire_and_can_be_revoked() {
 
     let cloud = Cloud::start().await;
     let demo = cloud.login("demo", "demo", "demo").await;
-    let auth = format!("{}/v3/auth/tokens", cloud.running.auth_url);
+    let auth = format!("{}/identity/v3/auth/tokens", cloud.base);
     let ask = |method: reqwest::Method| {
         let request = cloud.http.request(method, &auth).header("x-auth-token", &cloud.token);
         request.header("x-subject-token", &demo).send()

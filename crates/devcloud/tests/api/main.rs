@@ -29,4 +29,6 @@ mod subnets;
 #[cfg(test)]
 mod tags;
 #[cfg(test)]
+mod upstream;
+#[cfg(test)]
 mod volumes;

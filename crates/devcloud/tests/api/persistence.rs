@@ -15,7 +15,7 @@ async fn a_restarted_cloud_goes_on_where_it_was() {
     cloud.subnet(&network, "10.1.0.0/24").await;
     let port = cloud.port(json!({"network_id": network, "binding:host_id": "h"})).await.body["port"].clone();
     let before = cloud.admin("GET", "state", None).await.body;
-    cloud.running.stop().await.unwrap();
+    cloud.stop().await;
 
     let cloud = Cloud::with(chosen.clone()).await;
     assert_eq!(cloud.admin("GET", "state", None).await.body, before);
@@ -50,7 +50,8 @@ async fn a_damaged_state_file_is_named_and_left_alone() {
 async fn a_taken_address_is_named() {
     let cloud = Cloud::start().await;
     let mut chosen = options();
-    chosen.listen = cloud.running.addr;
+    let address = cloud.base.strip_prefix("http://").unwrap();
+    chosen.listen = address.parse().unwrap();
     let error = devcloud::DevCloud::start(chosen).await.unwrap_err().to_string();
-    assert!(error.contains(&cloud.running.addr.to_string()), "{error}");
+    assert!(error.contains(address), "{error}");
 }

@@ -6,10 +6,8 @@ use crate::client::{Cloud, options, read};
 async fn requests_are_counted_in_order_with_marks_between_and_without_secrets() {
     let mut chosen = options();
     chosen.admin_password = "s3cret".into();
-    let running = devcloud::DevCloud::start(chosen).await.unwrap();
-    let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).user_agent("test/1").build().unwrap();
-    let cloud = Cloud { running, http, token: String::new() };
-    let token = cloud.login("admin", "s3cret", "admin").await;
+    let cloud = Cloud::with(chosen).await;
+    let token = cloud.token.clone();
     let mark =
         cloud.admin("POST", "log/marker", Some(json!({"text": "here"}))).await.body["n"].as_u64().unwrap();
     let body = Some(json!({"network": {"name": "n"}}));

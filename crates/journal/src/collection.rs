@@ -1,7 +1,7 @@
 //! A set of entries of one type: a directory with one file per key.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::marker::PhantomData;
 use std::os::unix::fs::OpenOptionsExt;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::lock::make_dir;
+use crate::lock::{make_dir, sync_dir};
 use crate::{Error, Result};
 
 /// Entries of type `T`, keyed by a name that is also a file name.
@@ -134,11 +134,11 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     }
 
     fn sync_dir(&self) -> Result<()> {
-        File::open(&self.dir).and_then(|d| d.sync_all()).map_err(|e| Error::io("sync", &self.dir, e))
+        sync_dir(&self.dir)
     }
 }
 
-fn write_synced(path: &Path, text: &[u8]) -> Result<()> {
+pub(crate) fn write_synced(path: &Path, text: &[u8]) -> Result<()> {
     let mut file = OpenOptions::new()
         .create(true)
         .write(true)
@@ -149,7 +149,7 @@ fn write_synced(path: &Path, text: &[u8]) -> Result<()> {
     file.write_all(text).and_then(|()| file.sync_all()).map_err(|e| Error::io("write", path, e))
 }
 
-fn check_key(key: &str) -> Result<()> {
+pub(crate) fn check_key(key: &str) -> Result<()> {
     let fits = !key.is_empty()
         && key.len() <= 200
         && !key.starts_with('.')

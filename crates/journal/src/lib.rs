@@ -10,6 +10,7 @@
 
 mod collection;
 mod error;
+mod fact;
 mod lock;
 
 pub use collection::{Collection, Loaded, Unreadable};

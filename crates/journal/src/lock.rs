@@ -61,6 +61,11 @@ pub(crate) fn make_dir(path: &Path) -> Result<()> {
         .map_err(|e| Error::io("create", path, e))
 }
 
+/// Makes what happened in a directory durable.
+pub(crate) fn sync_dir(path: &Path) -> Result<()> {
+    File::open(path).and_then(|d| d.sync_all()).map_err(|e| Error::io("sync", path, e))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

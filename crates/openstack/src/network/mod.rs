@@ -1,5 +1,6 @@
 //! Neutron (networking API v2.0).
 
+mod inventory;
 mod model;
 mod networks;
 mod ports;
@@ -17,6 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+pub use inventory::Listed;
 pub use model::*;
 
 use crate::page;

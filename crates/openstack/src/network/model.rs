@@ -356,6 +356,9 @@ pub struct NewPort {
     pub device_owner: String,
     /// What uses it.
     pub device_id: String,
+    /// Free text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
     /// Addresses.
     pub fixed_ips: Vec<WantedIp>,
     /// Hardware address; absent: Neutron chooses.

@@ -1,10 +1,12 @@
 //! A Neutron and a host in memory, with Neutron's rules and one fault at the n-th call.
 
 mod cloud;
+mod devices;
 mod host;
 mod neutron;
 mod process;
 mod rules;
+mod switch;
 
 pub(crate) use cloud::Cloud;
 pub(crate) use process::{Fault, Process, World};

@@ -1,6 +1,6 @@
 //! What a request to the service can end in; each text is one line of advice.
 
-use crate::links::LinkError;
+use crate::host::HostError;
 
 /// A failed request.
 #[derive(Debug, thiserror::Error)]
@@ -114,7 +114,44 @@ pub enum Error {
         /// On which link.
         link: String,
         /// The kernel's answer.
-        source: LinkError,
+        source: HostError,
+    },
+    /// The virtual switch refused.
+    #[error(
+        "cannot {action} {resource} in Open vSwitch: {source}; check `ovs-vsctl show` on this host and [ovs] of the \
+         configuration"
+    )]
+    Switch {
+        /// What was attempted.
+        action: &'static str,
+        /// On which port or bridge.
+        resource: String,
+        /// The switch's answer.
+        source: HostError,
+    },
+    /// A network card's virtual function could not be configured.
+    #[error(
+        "cannot {action} virtual function {slot}: {source}; check `ip link` and /sys/bus/pci/devices/{slot}"
+    )]
+    Device {
+        /// What was attempted.
+        action: &'static str,
+        /// Its PCI address.
+        slot: String,
+        /// The kernel's answer.
+        source: HostError,
+    },
+    /// A site's script failed.
+    #[error("script {script} cannot {verb} port {port}: {source}; run it by hand to see why")]
+    Script {
+        /// The vif type it is for, which is its name.
+        script: String,
+        /// `bind` or `unbind`.
+        verb: String,
+        /// The port.
+        port: String,
+        /// Its complaint.
+        source: HostError,
     },
     /// The journal could not be written or read.
     #[error(transparent)]
@@ -179,8 +216,30 @@ pub(crate) trait LinkContext<T> {
     fn on_link(self, action: &'static str, link: &str) -> Result<T, Error>;
 }
 
-impl<T> LinkContext<T> for Result<T, LinkError> {
+impl<T> LinkContext<T> for Result<T, HostError> {
     fn on_link(self, action: &'static str, link: &str) -> Result<T, Error> {
         self.map_err(|source| Error::Link { action, link: link.to_owned(), source })
+    }
+}
+
+/// Names action and port or bridge of a failed change of the switch.
+pub(crate) trait SwitchContext<T> {
+    fn on_switch(self, action: &'static str, resource: &str) -> Result<T, Error>;
+}
+
+impl<T> SwitchContext<T> for Result<T, HostError> {
+    fn on_switch(self, action: &'static str, resource: &str) -> Result<T, Error> {
+        self.map_err(|source| Error::Switch { action, resource: resource.to_owned(), source })
+    }
+}
+
+/// Names action and PCI address of a failed change of a network card.
+pub(crate) trait DeviceContext<T> {
+    fn on_device(self, action: &'static str, slot: &str) -> Result<T, Error>;
+}
+
+impl<T> DeviceContext<T> for Result<T, HostError> {
+    fn on_device(self, action: &'static str, slot: &str) -> Result<T, Error> {
+        self.map_err(|source| Error::Device { action, slot: slot.to_owned(), source })
     }
 }

@@ -1,7 +1,7 @@
 //! The network service: pools, networks, endpoints and their binding, over Neutron and host links.
 //!
 //! Docker's words come in ([`Service`]), Neutron's words go out ([`Neutron`]), links of this host are plugged
-//! through [`HostLinks`]. What is about to be made, adopted or destroyed is written to the journal first, so
+//! through [`Host`]. What is about to be made, adopted or destroyed is written to the journal first, so
 //! that [`Service::recover`] can finish or undo it after a crash.
 
 mod adapters;
@@ -11,7 +11,7 @@ mod binding;
 mod endpoints;
 mod error;
 mod expose;
-mod links;
+mod host;
 mod locks;
 mod names;
 mod networks;
@@ -31,12 +31,16 @@ mod doubles;
 #[cfg(test)]
 mod tests;
 
+pub use adapters::HostPaths;
 pub use api::{
     AddressKind, AddressRequest, CreatedEndpoint, EndpointRequest, EndpointStatus, ExposedPort, IpamData,
     Joined, NetworkRequest, NetworkStatus, Pool, PoolRequest, PoolStatus, Route, Status,
 };
 pub use error::Error;
-pub use links::{HostLinks, LinkError};
+pub use host::{
+    FunctionSettings, Hooks, Host, HostError, HostLinks, MarkedLink, Switch, SwitchPort, VethPair,
+    VirtualFunction, VirtualFunctions,
+};
 pub use neutron::Neutron;
 pub use service::Service;
 pub use settings::Settings;

@@ -49,6 +49,51 @@ pub(crate) fn container_link(port_id: &str) -> String {
     cut(&format!("t_c{port_id}"), 0, 14).to_owned()
 }
 
+/// A link between bridge and switch of a hybrid plug; `prefix` is `qbr`, `qvb` or `qvo`.
+pub(crate) fn hybrid_link(prefix: &str, port_id: &str) -> String {
+    cut(&format!("{prefix}{port_id}"), 0, 14).to_owned()
+}
+
+/// Start of the text at links of ours.
+pub(crate) const MARK: &str = "kuryr:";
+
+/// Text at the links of a port.
+pub(crate) fn mark(port_id: &str) -> String {
+    format!("{MARK}{port_id}")
+}
+
+/// Whether the kernel takes it as a link's name: at most 15 bytes.
+pub(crate) fn is_link_name(name: &str) -> bool {
+    (1..=15).contains(&name.len())
+        && !matches!(name, "." | "..")
+        && name.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'/' | b':'))
+}
+
+/// Whether it may name a script: what Neutron answers becomes part of a path.
+pub(crate) fn is_vif_type(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && !text.starts_with('.')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+}
+
+/// Whether it is a PCI address: `domain:bus:device.function` in hexadecimal.
+pub(crate) fn is_pci_slot(text: &str) -> bool {
+    let hex = |part: &str, length: std::ops::RangeInclusive<usize>| {
+        length.contains(&part.len()) && part.bytes().all(|b| b.is_ascii_hexdigit())
+    };
+    let parts: Vec<&str> = text.split([':', '.']).collect();
+    match parts.as_slice() {
+        [domain, bus, device, function] => {
+            hex(domain, 4..=8)
+                && hex(bus, 2..=2)
+                && hex(device, 2..=2)
+                && hex(function, 1..=1)
+                && *text == format!("{domain}:{bus}:{device}.{function}")
+        }
+        _ => false,
+    }
+}
+
 pub(crate) fn bridge(network_id: &str) -> String {
     format!("brq{}", cut(network_id, 0, 11))
 }

@@ -112,7 +112,7 @@ impl Inner {
         };
         let wanted = options.pool(row.v6).cloned().unwrap_or(Existing::Name(by_default));
         let source = self.existing_pool(&wanted, row.v6).await?;
-        let routes = self.links.onlink_routes().await.on_link("read the routes of", "every")?;
+        let routes = self.host.links.onlink_routes().await.on_link("read the routes of", "every")?;
         let covering = |prefix: &IpNet| routes.iter().find(|(route, _)| route.contains(prefix));
         if let Some((_, device)) = source.prefixes.first().and_then(covering)
             && source.prefixes.iter().all(|p| covering(p).is_some())
@@ -179,7 +179,7 @@ impl Inner {
     /// Docker asks again and again, without bound, when an automatic range overlaps a route of this host; only an
     /// error stops it.
     async fn refuse_overlap(&self, cidr: IpNet) -> Result<()> {
-        let routes = self.links.onlink_routes().await.on_link("read the routes of", "every")?;
+        let routes = self.host.links.onlink_routes().await.on_link("read the routes of", "every")?;
         match routes.into_iter().find(|(route, _)| route.contains(&cidr) || cidr.contains(route)) {
             Some((_, device)) => Err(Error::Overlap { range: cidr.to_string(), device }),
             None => Ok(()),

@@ -10,7 +10,7 @@ use crate::error::CloudContext;
 use crate::networks::taken;
 use crate::service::{Inner, settle};
 use crate::state::{NetworkRow, Originals, Phase, PoolRow, PortRow, SubnetRow, late_until, now};
-use crate::{Error, Result, binding, names};
+use crate::{Error, Result, names};
 
 /// Extension that takes a port's tags in the bulk request that creates it.
 pub(crate) const TAGGED_BULK: &str = "tag-ports-during-bulk-creation";
@@ -114,7 +114,7 @@ impl Inner {
         answer: impl Fn(IpAddr) -> Result<IpNet>,
     ) -> Result<()> {
         let address = port.fixed_ips.iter().find(|ip| ip.subnet_id == row.subnet_id).map(|ip| ip.ip_address);
-        let bound = binding::check(&port, &self.settings.host);
+        let bound = self.binding().check(&port);
         let resource = port.id.clone();
         row.port = Some(port);
         let Some(address) = address else {
@@ -190,7 +190,7 @@ impl Inner {
             Err(e) if e.status() == Some(412) => return Err(taken(address, &port)),
             other => other.doing("bind existing port", &port.id)?,
         };
-        let checked = binding::check(&bound, &self.settings.host);
+        let checked = self.binding().check(&bound);
         row.port = Some(bound);
         checked?;
         let tagged = self.neutron.add_tag(Taggable::Port, &port.id, names::PORT_EXISTING).await;
@@ -219,7 +219,7 @@ impl Inner {
         prepared
             && !endpoint
             && !tagged
-            && matches!(self.links.link_exists(&names::host_link(&port.id)).await, Ok(false))
+            && matches!(self.host.links.link_exists(&names::host_link(&port.id)).await, Ok(false))
     }
 
     /// Undoes a reservation that failed; what cannot be undone now is tried again later.

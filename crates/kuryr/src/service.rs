@@ -14,11 +14,12 @@ use crate::api::{
     AddressRequest, CreatedEndpoint, EndpointRequest, EndpointStatus, Joined, NetworkRequest, NetworkStatus,
     Pool, PoolRequest, PoolStatus, Status,
 };
+use crate::binding::Binding;
 use crate::locks::Locks;
 use crate::recover::Stale;
 use crate::state::{EndpointRow, GroupRow, NetworkRow, Phase, PoolRow, PortRow};
 use crate::table::Table;
-use crate::{Error, HostLinks, Neutron, Result, Settings};
+use crate::{Error, Host, Neutron, Result, Settings};
 
 /// Docker wants `Leave` answered at once, and it changes nothing outside the journal.
 const LEAVE_WAIT: Duration = Duration::from_millis(20);
@@ -33,7 +34,7 @@ pub struct Service {
 pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) neutron: Arc<dyn Neutron>,
-    pub(crate) links: Arc<dyn HostLinks>,
+    pub(crate) host: Host,
     pub(crate) pools: Table<PoolRow>,
     pub(crate) networks: Table<NetworkRow>,
     pub(crate) ports: Table<PortRow>,
@@ -58,17 +59,12 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Journal`] when the state directory cannot be read.
-    pub fn open(
-        settings: Settings,
-        state: &StateDir,
-        neutron: Arc<dyn Neutron>,
-        links: Arc<dyn HostLinks>,
-    ) -> Result<Self> {
+    pub fn open(settings: Settings, state: &StateDir, neutron: Arc<dyn Neutron>, host: Host) -> Result<Self> {
         let pools: Table<PoolRow> = Table::open(state, "pools")?;
         let inner = Inner {
             settings,
             neutron,
-            links,
+            host,
             left_behind: pools.all(|p| p.network.is_none()).into_iter().map(|p| p.id).collect(),
             pools,
             networks: Table::open(state, "networks")?,
@@ -263,6 +259,15 @@ impl Service {
 }
 
 impl Inner {
+    pub(crate) fn binding(&self) -> Binding<'_> {
+        Binding {
+            host: &self.host,
+            name: &self.settings.host,
+            integration_bridge: &self.settings.integration_bridge,
+            scripted: &self.settings.script_vif_types,
+        }
+    }
+
     pub(crate) fn take_stale(&self) -> Stale {
         std::mem::take(&mut *self.stale.lock().unwrap_or_else(PoisonError::into_inner))
     }

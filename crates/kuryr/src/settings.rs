@@ -1,5 +1,6 @@
 //! What the operator decides.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Settings of the network service; the keys of `kuryr.conf` they come from stand in brackets.
@@ -23,6 +24,10 @@ pub struct Settings {
     pub vif_plugging_is_fatal: bool,
     /// How long to wait for ACTIVE; cut to 20 s, below Docker's patience (`[neutron] vif_plugging_timeout`).
     pub vif_plugging_timeout: Duration,
+    /// Open vSwitch bridge of ports for which Neutron names none (`[ovs] integration_bridge`).
+    pub integration_bridge: String,
+    /// Vif types a script of `bindir` plugs though we could (`[binding] script_vif_types`).
+    pub script_vif_types: BTreeSet<String>,
     /// MTU where Neutron names none, in bytes.
     pub default_mtu: u32,
     /// Answer the caller after this time even if the operation still runs.
@@ -41,6 +46,8 @@ impl Default for Settings {
             process_external_connectivity: true,
             vif_plugging_is_fatal: false,
             vif_plugging_timeout: Duration::from_secs(20),
+            integration_bridge: "br-int".to_owned(),
+            script_vif_types: BTreeSet::new(),
             default_mtu: 1500,
             deadline: Duration::from_secs(25),
         }

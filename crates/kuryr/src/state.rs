@@ -208,9 +208,59 @@ pub(crate) struct Plug {
     pub(crate) port_id: String,
     pub(crate) host: String,
     pub(crate) container: String,
+    /// The bridge `host` is a port of.
     pub(crate) bridge: Option<String>,
     pub(crate) mac: MacAddr,
     pub(crate) mtu: u32,
+    /// Records of the first release have none: they plugged veth pairs only.
+    #[serde(default)]
+    pub(crate) driver: Driver,
+}
+
+/// What plugged it, with all that unplugging needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(crate) enum Driver {
+    /// A veth pair, in a Linux bridge if `bridge` names one.
+    #[default]
+    Veth,
+    /// A veth pair in an Open vSwitch bridge.
+    Ovs {
+        /// Docker's endpoint.
+        endpoint: String,
+    },
+    /// The same with a Linux bridge in between.
+    OvsHybrid {
+        /// Docker's endpoint.
+        endpoint: String,
+    },
+    /// A site's script.
+    Hook(HookCall),
+    /// A virtual function of a network card, whose link is both `host` and `container`.
+    Sriov {
+        /// Its PCI address.
+        slot: String,
+        /// 0: none.
+        vlan: u16,
+    },
+}
+
+/// What a script is told, so that it can be told the same again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HookCall {
+    pub(crate) vif_type: String,
+    pub(crate) endpoint: String,
+    pub(crate) network: String,
+    pub(crate) project: String,
+    /// `vif_details` as text.
+    pub(crate) details: String,
+}
+
+impl Plug {
+    /// Whether it is a virtual function at that PCI address.
+    pub(crate) fn uses_slot(&self, wanted: &str) -> bool {
+        matches!(&self.driver, Driver::Sriov { slot, .. } if slot == wanted)
+    }
 }
 
 /// A security group for a set of exposed ports.

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use host_net::Links;
 use journal::StateDir;
 use kuryr::{
-    AddressKind, AddressRequest, EndpointRequest, ExposedPort, IpamData, NetworkRequest, PoolRequest,
-    Service, Settings,
+    AddressKind, AddressRequest, EndpointRequest, ExposedPort, Host, HostPaths, IpamData, NetworkRequest,
+    PoolRequest, Service, Settings,
 };
 use openstack::network::{Client, NewPort, WantedIp};
 use openstack::{AuthSettings, Session};
@@ -68,10 +68,10 @@ fn a_container_lives_and_dies_on_the_development_cloud_and_the_kernel() {
     in_fresh_namespace(|client, links| async move {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::open(dir.path()).unwrap();
-        let host = "node-1".to_owned();
-        let settings = Settings { host, ..Settings::default() };
-        let (neutron, kernel) = (Arc::new(client.clone()), Arc::new(links.clone()));
-        let service = Service::open(settings, &state, neutron, kernel).unwrap();
+        let settings = Settings { host: "node-1".to_owned(), ..Settings::default() };
+        let host = Host::new(links.clone(), HostPaths::default());
+        let neutron = Arc::new(client.clone());
+        let service = Service::open(settings, &state, neutron, host).unwrap();
         service.recover().await.unwrap();
         let before = left(&client).await;
         let range = "10.9.0.0/24".parse().unwrap();

@@ -37,7 +37,8 @@ pub(crate) fn open(configuration: &Configuration) -> Result<Services, Error> {
 fn open_network(plugin: &NetworkPlugin, state: &StateDir) -> Result<kuryr::Service, Error> {
     let neutron = network::Client::new(Session::new(plugin.neutron.clone())?);
     let links = host_net::Links::open().map_err(|e| Error::Netlink(e.to_string()))?;
-    Ok(kuryr::Service::open(plugin.service.clone(), state, Arc::new(neutron), Arc::new(links))?)
+    let host = kuryr::Host::new(links, plugin.host.clone());
+    Ok(kuryr::Service::open(plugin.service.clone(), state, Arc::new(neutron), host)?)
 }
 
 fn open_volume(plugin: &VolumePlugin, state: &StateDir) -> Result<fuxi::Service, Error> {

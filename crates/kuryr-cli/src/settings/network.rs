@@ -18,6 +18,8 @@ use crate::error::Error;
 pub(crate) struct NetworkPlugin {
     /// The service's settings.
     pub(crate) service: kuryr::Settings,
+    /// Where this host keeps what the service works with.
+    pub(crate) host: kuryr::HostPaths,
     /// Who we are to Neutron.
     pub(crate) neutron: AuthSettings,
     /// The journal's directory.
@@ -66,6 +68,8 @@ impl NetworkPlugin {
                 Ok(seconds) if seconds > 0 => Duration::from_secs(seconds),
                 _ => defaults.vif_plugging_timeout,
             },
+            integration_bridge: text(loaded, "ovs", "integration_bridge")?,
+            script_vif_types: loaded.list("binding", "script_vif_types")?.iter().cloned().collect(),
             ..defaults
         };
         let scope = match text(loaded, "DEFAULT", "capability_scope")?.as_str() {
@@ -74,6 +78,7 @@ impl NetworkPlugin {
         };
         Ok(Self {
             service,
+            host: host_paths(loaded)?,
             neutron: credentials::read(loaded, "neutron", place)?,
             state_dir: state_dir(loaded)?,
             tcp: tcp(loaded, place)?,
@@ -84,6 +89,17 @@ impl NetworkPlugin {
             },
         })
     }
+}
+
+fn host_paths(loaded: &Loaded) -> Result<kuryr::HostPaths, Error> {
+    let path = |group: &str, key: &str| -> Result<PathBuf, Error> {
+        Ok(loaded.path(group, key)?.map(PathBuf::from).unwrap_or_default())
+    };
+    Ok(kuryr::HostPaths {
+        ovsdb_socket: path("ovs", "ovsdb_socket")?,
+        bindir: path("DEFAULT", "bindir")?,
+        ..kuryr::HostPaths::default()
+    })
 }
 
 /// What the file asks for and this release does not do.

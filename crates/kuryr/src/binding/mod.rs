@@ -1,50 +1,104 @@
 //! How a port becomes a link of this host. One module per driver, each with `validate`, `setup`, `teardown`.
+//!
+//! `validate` changes nothing and says what will be done as a [`Plug`], which goes into the journal; `setup` does
+//! it; `teardown` needs nothing but the record, goes on after a failure and reports what is left.
+
+mod bridge;
+mod driver;
+mod hook;
+mod ovs;
+mod ovs_hybrid;
+mod sriov;
+mod tap;
+mod veth;
+
+use std::collections::BTreeSet;
 
 use openstack::network::Port;
 
-use crate::state::Plug;
-use crate::{Error, HostLinks, Result};
+use crate::names;
+use crate::state::{Driver, Plug};
+use crate::{Error, Host, Result};
 
-mod veth;
-
-/// Refuses a port Neutron did not bind in a way we can plug.
-pub(crate) fn check(port: &Port, host: &str) -> Result<()> {
-    let vif_type = port.vif_type.as_deref().unwrap_or("unbound");
-    let advice = match vif_type {
-        "bridge" | "tap" => return Ok(()),
-        "binding_failed" => {
-            "check that an agent on this host is up and that [DEFAULT] host is the name it reports"
-        }
-        "unbound" | "" => {
-            "check that [DEFAULT] host is set and that the credentials may bind ports (admin or service)"
-        }
-        _ => "this build plugs `bridge` and `tap` only; use a mechanism driver that binds so",
-    };
-    Err(Error::Binding {
-        port: port.id.clone(),
-        vif_type: vif_type.to_owned(),
-        host: host.to_owned(),
-        advice,
-    })
+/// What the drivers work with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Binding<'a> {
+    pub(crate) host: &'a Host,
+    /// Name of this host in Neutron.
+    pub(crate) name: &'a str,
+    /// Open vSwitch bridge of ports whose details name none.
+    pub(crate) integration_bridge: &'a str,
+    /// Vif types a script plugs though a driver of ours could.
+    pub(crate) scripted: &'a BTreeSet<String>,
 }
 
-/// Works out how the port is to be plugged; changes nothing.
-pub(crate) fn validate(port: &Port, host: &str, mtu: u32) -> Result<Plug> {
-    check(port, host)?;
-    veth::validate(port, mtu)
-}
-
-/// Plugs it; repeating is harmless.
-pub(crate) async fn setup(links: &dyn HostLinks, plug: &Plug) -> Result<()> {
-    veth::setup(links, plug).await
-}
-
-/// Unplugs it; what is absent is unplugged.
-pub(crate) async fn teardown(links: &dyn HostLinks, plug: &Plug) -> Result<()> {
-    let failures = veth::teardown(links, plug).await;
-    if failures.is_empty() {
-        return Ok(());
+impl Binding<'_> {
+    /// Refuses a port Neutron did not bind in a way we can plug.
+    pub(crate) fn check(&self, port: &Port) -> Result<()> {
+        self.driver(port).map(|_| ())
     }
-    let reason = failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-    Err(Error::Conflict { what: "links of port", resource: plug.port_id.clone(), reason })
+
+    /// Works out how the port of an endpoint is to be plugged; changes nothing. `mtu` in bytes.
+    pub(crate) async fn validate(&self, port: &Port, endpoint: &str, mtu: u32) -> Result<Plug> {
+        let mut plug = Plug {
+            port_id: port.id.clone(),
+            host: names::host_link(&port.id),
+            container: names::container_link(&port.id),
+            bridge: None,
+            mac: port.mac_address,
+            mtu,
+            driver: Driver::Veth,
+        };
+        match self.driver(port)? {
+            driver::Kind::Tap => {}
+            driver::Kind::Bridge => plug.bridge = Some(bridge::validate(port)?),
+            driver::Kind::Ovs { hybrid } => {
+                plug.bridge = Some(ovs::validate(port, self.integration_bridge)?);
+                let endpoint = endpoint.to_owned();
+                plug.driver = if hybrid { Driver::OvsHybrid { endpoint } } else { Driver::Ovs { endpoint } };
+            }
+            driver::Kind::Hook => plug.driver = hook::validate(port, endpoint),
+            driver::Kind::Sriov => sriov::validate(self.host, port, &mut plug).await?,
+        }
+        Ok(plug)
+    }
+}
+
+/// Plugs; repeating is harmless.
+pub(crate) async fn setup(host: &Host, plug: &Plug) -> Result<()> {
+    match &plug.driver {
+        Driver::Veth => match &plug.bridge {
+            Some(name) => bridge::setup(host, plug, name).await,
+            None => tap::setup(host, plug).await,
+        },
+        Driver::Ovs { endpoint } => ovs::setup(host, plug, endpoint).await,
+        Driver::OvsHybrid { endpoint } => ovs_hybrid::setup(host, plug, endpoint).await,
+        Driver::Hook(call) => hook::setup(host, plug, call).await,
+        Driver::Sriov { slot, vlan } => sriov::setup(host, plug, slot, *vlan).await,
+    }
+}
+
+/// Unplugs; what is absent is unplugged, what is not ours stays.
+pub(crate) async fn teardown(host: &Host, plug: &Plug) -> Result<()> {
+    let mut failures = match &plug.driver {
+        Driver::Veth if plug.bridge.is_some() => bridge::teardown(host, plug).await,
+        Driver::Veth => tap::teardown(host, plug).await,
+        Driver::Ovs { .. } => ovs::teardown(host, plug).await,
+        Driver::OvsHybrid { .. } => ovs_hybrid::teardown(host, plug).await,
+        Driver::Hook(call) => hook::teardown(host, plug, call).await,
+        Driver::Sriov { slot, .. } => sriov::teardown(host, slot).await,
+    };
+    match failures.len() {
+        0 => Ok(()),
+        1 => Err(failures.remove(0)),
+        _ => {
+            let reason = failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            Err(Error::Conflict { what: "links of port", resource: plug.port_id.clone(), reason })
+        }
+    }
+}
+
+/// Keeps the failure of one step while the next ones are taken.
+fn note(failures: &mut Vec<Error>, outcome: Result<()>) {
+    failures.extend(outcome.err());
 }

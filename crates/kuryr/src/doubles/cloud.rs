@@ -9,6 +9,9 @@ use openstack::network::{
 };
 use openstack::{ApiError, Error, MacAddr, Result};
 
+use super::devices::{Function, Script};
+use crate::host::SwitchPort;
+
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Cloud {
     pub(crate) extensions: BTreeSet<String>,
@@ -21,8 +24,17 @@ pub(crate) struct Cloud {
     pub(crate) rules: Vec<NewSecurityGroupRule>,
     pub(crate) links: BTreeMap<String, Link>,
     pub(crate) routes: Vec<(IpNet, String)>,
+    /// Bridges of the virtual switch, with their datapath.
+    pub(crate) switch_bridges: BTreeMap<String, String>,
+    pub(crate) switch_ports: BTreeMap<String, SwitchPort>,
+    /// By PCI address.
+    pub(crate) functions: BTreeMap<String, Function>,
+    /// By vif type.
+    pub(crate) scripts: BTreeMap<String, Script>,
     /// What a binding to the agent's host becomes.
     pub(crate) vif_type: String,
+    /// And its details.
+    pub(crate) vif_details: serde_json::Map<String, serde_json::Value>,
     pub(crate) quota_ports: Option<usize>,
     /// Agents do not report ports up.
     pub(crate) agents_dead: bool,
@@ -35,6 +47,16 @@ pub(crate) struct Link {
     pub(crate) mtu: u32,
     pub(crate) up: bool,
     pub(crate) master: Option<String>,
+    pub(crate) bridge: bool,
+    pub(crate) mark: Option<String>,
+    pub(crate) no_tx_checksums: bool,
+}
+
+impl Link {
+    /// Carries a mark, and not this one.
+    pub(crate) fn other_mark(&self, mark: &str) -> bool {
+        self.mark.as_deref().is_some_and(|has| has != mark)
+    }
 }
 
 pub(crate) const AGENT: &str = "node-1";
@@ -66,6 +88,9 @@ impl Cloud {
             network.tags.sort();
             network.subnets.sort();
         }
+        // The next user of a virtual function sets the address anew.
+        copy.functions.values_mut().for_each(|f| f.settings.mac = None);
+        copy.scripts.values_mut().for_each(|s| s.unbound.clear());
         // Agents remove bridges, not drivers.
         copy.links.retain(|name, _| !name.starts_with("brq"));
         copy
@@ -127,6 +152,8 @@ impl Cloud {
             AGENT => self.vif_type.clone(),
             _ => "binding_failed".to_owned(),
         });
+        let bound = port.host_id.as_deref() == Some(AGENT);
+        port.vif_details = if bound { self.vif_details.clone() } else { serde_json::Map::new() };
     }
 
     pub(crate) fn seen(&self, port: &Port) -> Port {

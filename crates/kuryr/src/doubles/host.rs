@@ -1,22 +1,28 @@
 //! The host's links.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use ipnet::IpNet;
-use openstack::MacAddr;
 
 use super::cloud::{Cloud, Link};
 use super::process::Process;
-use crate::{HostLinks, LinkError};
+use crate::host::{Host, HostError, HostLinks, MarkedLink, VethPair};
 
 impl Process {
-    async fn link<T>(
+    /// All seams of the host, filled by this process.
+    pub(crate) fn host(self: &Arc<Self>) -> Host {
+        Host { links: self.clone(), switch: self.clone(), functions: self.clone(), hooks: self.clone() }
+    }
+
+    pub(super) async fn on_host<T>(
         &self,
         name: &str,
-        work: impl FnOnce(&mut Cloud) -> std::result::Result<T, LinkError>,
-    ) -> std::result::Result<T, LinkError> {
+        work: impl FnOnce(&mut Cloud) -> Result<T, HostError>,
+    ) -> Result<T, HostError> {
         let mut refused = None;
         let outcome = self
-            .call(&format!("link {name}"), |cloud| match work(cloud) {
+            .call(&format!("host {name}"), |cloud| match work(cloud) {
                 Ok(done) => Ok(Some(done)),
                 Err(error) => {
                     refused = Some(error);
@@ -27,41 +33,81 @@ impl Process {
         match (outcome, refused) {
             (_, Some(error)) => Err(error),
             (Ok(Some(done)), None) => Ok(done),
-            (Ok(None), None) => Err(LinkError("nothing".to_owned())),
-            (Err(error), None) => Err(LinkError(error.to_string())),
+            (Ok(None), None) => Err(HostError("nothing".to_owned())),
+            (Err(error), None) => Err(HostError(error.to_string())),
         }
     }
 }
 
-fn absent(name: &str) -> LinkError {
-    LinkError(format!("no link {name}"))
+fn absent(name: &str) -> HostError {
+    HostError(format!("no link {name}"))
+}
+
+fn foreign(name: &str) -> HostError {
+    HostError(format!("link {name} is something else"))
 }
 
 #[async_trait]
 impl HostLinks for Process {
-    async fn ensure_veth(&self, host: &str, peer: &str, mac: MacAddr, mtu: u32) -> Result<(), LinkError> {
-        self.link("ensure_veth", |c| {
-            assert!(host.len() <= 15 && peer.len() <= 15);
-            let near = c.links.entry(host.to_owned()).or_default();
-            near.peer = Some(peer.to_owned());
-            near.mtu = mtu;
-            let far = Link { peer: Some(host.to_owned()), mac: Some(mac), mtu, up: false, master: None };
-            c.links.insert(peer.to_owned(), far);
+    async fn ensure_veth(&self, pair: &VethPair) -> Result<(), HostError> {
+        self.on_host("ensure_veth", |c| {
+            assert!(pair.host.len() <= 15 && pair.peer.len() <= 15);
+            let peer = Some(pair.peer.clone());
+            if c.links.get(&pair.host).is_some_and(|l| l.peer != peer || l.other_mark(&pair.mark)) {
+                return Err(foreign(&pair.host));
+            }
+            let near = c.links.entry(pair.host.clone()).or_default();
+            near.peer = peer;
+            near.mtu = pair.mtu;
+            near.up = true;
+            near.mark = Some(pair.mark.clone());
+            let far = c.links.entry(pair.peer.clone()).or_default();
+            far.peer = Some(pair.host.clone());
+            far.mac = pair.mac;
+            far.mtu = pair.mtu;
             Ok(())
         })
         .await
     }
 
-    async fn ensure_bridge(&self, name: &str, mtu: u32) -> Result<(), LinkError> {
-        self.link("ensure_bridge", |c| {
-            c.links.entry(name.to_owned()).or_insert(Link { mtu, ..Link::default() });
+    async fn delete_veth(&self, host: &str, peer: &str, mark: &str) -> Result<(), HostError> {
+        self.on_host("delete_veth", |c| {
+            let ours = |l: &Link| l.peer.as_deref() == Some(peer) && !l.other_mark(mark);
+            if c.links.get(host).is_some_and(ours) {
+                c.links.remove(host);
+                c.links.remove(peer);
+            }
             Ok(())
         })
         .await
     }
 
-    async fn set_master(&self, link: &str, bridge: Option<&str>) -> Result<(), LinkError> {
-        self.link("set_master", |c| {
+    async fn ensure_bridge(&self, name: &str, mtu: u32, mark: Option<&str>) -> Result<(), HostError> {
+        self.on_host("ensure_bridge", |c| {
+            let bridge = c.links.entry(name.to_owned()).or_insert(Link { bridge: true, ..Link::default() });
+            if !bridge.bridge || mark.is_some_and(|mark| bridge.other_mark(mark)) {
+                return Err(foreign(name));
+            }
+            bridge.mtu = mtu;
+            bridge.up = true;
+            bridge.mark = mark.map(str::to_owned);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn delete_bridge(&self, name: &str, mark: &str) -> Result<(), HostError> {
+        self.on_host("delete_bridge", |c| {
+            if c.links.get(name).is_some_and(|l| l.bridge && !l.other_mark(mark)) {
+                c.links.remove(name);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn set_master(&self, link: &str, bridge: Option<&str>) -> Result<(), HostError> {
+        self.on_host("set_master", |c| {
             if let Some(bridge) = bridge.filter(|b| !c.links.contains_key(*b)) {
                 return Err(absent(bridge));
             }
@@ -71,29 +117,38 @@ impl HostLinks for Process {
         .await
     }
 
-    async fn set_up(&self, link: &str, up: bool) -> Result<(), LinkError> {
-        self.link("set_up", |c| {
+    async fn set_up(&self, link: &str, up: bool) -> Result<(), HostError> {
+        self.on_host("set_up", |c| {
             c.links.get_mut(link).ok_or_else(|| absent(link))?.up = up;
             Ok(())
         })
         .await
     }
 
-    async fn delete_link(&self, name: &str) -> Result<(), LinkError> {
-        self.link("delete", |c| {
-            if let Some(peer) = c.links.remove(name).and_then(|l| l.peer) {
-                c.links.remove(&peer);
-            }
+    async fn set_tx_checksum_offload(&self, link: &str, on: bool) -> Result<(), HostError> {
+        self.on_host("set_tx_checksum_offload", |c| {
+            c.links.get_mut(link).ok_or_else(|| absent(link))?.no_tx_checksums = !on;
             Ok(())
         })
         .await
     }
 
-    async fn link_exists(&self, name: &str) -> Result<bool, LinkError> {
-        self.link("exists", |c| Ok(c.links.contains_key(name))).await
+    async fn link_exists(&self, name: &str) -> Result<bool, HostError> {
+        self.on_host("link_exists", |c| Ok(c.links.contains_key(name))).await
     }
 
-    async fn onlink_routes(&self) -> Result<Vec<(IpNet, String)>, LinkError> {
-        self.link("routes", |c| Ok(c.routes.clone())).await
+    async fn marked_links(&self, start: &str) -> Result<Vec<MarkedLink>, HostError> {
+        self.on_host("marked_links", |c| {
+            let marked = c.links.iter().filter_map(|(name, link)| {
+                let mark = link.mark.clone().filter(|mark| mark.starts_with(start))?;
+                Some(MarkedLink { name: name.clone(), mark })
+            });
+            Ok(marked.collect())
+        })
+        .await
+    }
+
+    async fn onlink_routes(&self) -> Result<Vec<(IpNet, String)>, HostError> {
+        self.on_host("onlink_routes", |c| Ok(c.routes.clone())).await
     }
 }

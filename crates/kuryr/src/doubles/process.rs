@@ -55,7 +55,7 @@ impl World {
     /// Calls of Neutron since the last time, leaving out those made once per process.
     pub(crate) fn calls(&self) -> Vec<String> {
         let mut calls = std::mem::take(&mut *self.calls.lock().unwrap());
-        calls.retain(|c| c != "GET extensions" && !c.starts_with("link "));
+        calls.retain(|c| c != "GET extensions" && !c.starts_with("host "));
         calls
     }
 

@@ -143,10 +143,10 @@ impl Inner {
         carrier.port = Some(bound.clone());
         self.ports.put(&carrier.id, carrier)?;
         let mtu = if network.mtu == 0 { self.settings.default_mtu } else { network.mtu };
-        let plug = binding::validate(&bound, &self.settings.host, mtu)?;
+        let plug = self.binding().validate(&bound, &row.id, mtu).await?;
         row.plug = Some(plug.clone());
         self.endpoints.put(&row.id, row)?;
-        binding::setup(self.links.as_ref(), &plug).await?;
+        binding::setup(&self.host, &plug).await?;
         if self.settings.vif_plugging_is_fatal {
             self.wait_active(&bound.id).await?;
         }

@@ -23,7 +23,7 @@ impl Inner {
             self.endpoints.put(&row.id, &row)?;
         }
         if let Some(plug) = &row.plug {
-            binding::teardown(self.links.as_ref(), plug).await?;
+            binding::teardown(&self.host, plug).await?;
         }
         for mut port in self.ports.all(|p| p.endpoint.as_ref() == Some(&row.id)) {
             if port.pool.is_none() {

@@ -55,19 +55,26 @@ async fn vif_type_tap_needs_no_bridge_and_details_may_name_another_one() {
     docker.run(&network, &Run::default()).await.unwrap();
     let cloud = docker.world.cloud.lock().unwrap().clone();
     assert!(cloud.links.values().all(|l| l.master.is_none()));
-    let mut port = cloud.ports.values().find(|p| p.device_owner == "compute:kuryr").unwrap().clone();
-    port.vif_type = Some("bridge".to_owned());
-    port.vif_details.insert("bridge_name".to_owned(), "br-phys".into());
-    assert_eq!(crate::binding::validate(&port, "h", 1500).unwrap().bridge.as_deref(), Some("br-phys"));
-    port.vif_details.insert("bridge_name".to_owned(), "../a-name-too-long".into());
-    assert!(crate::binding::validate(&port, "h", 1500).is_err());
+    drop(cloud);
+    let named = |name: &str| serde_json::Map::from_iter([("bridge_name".to_owned(), name.into())]);
+    let bridge_with = |docker: &Docker, name: &str| {
+        let mut cloud = docker.world.cloud.lock().unwrap();
+        cloud.vif_type = "bridge".to_owned();
+        cloud.vif_details = named(name);
+    };
+    bridge_with(&docker, "br-phys");
+    docker.run(&network, &Run::default()).await.unwrap();
+    assert!(docker.world.snapshot().links.values().any(|l| l.master.as_deref() == Some("br-phys")));
+    bridge_with(&docker, "../a-name-too-long");
+    assert!(docker.run(&network, &Run::default()).await.unwrap_err().text().contains("names the bridge"));
 }
 
 #[tokio::test]
 async fn a_port_that_cannot_be_plugged_is_refused_with_advice_and_rolled_back() {
     let (mut docker, network) = own().await;
     let before = docker.world.snapshot();
-    for (vif, advice) in [("binding_failed", "[DEFAULT] host"), ("ovs", "bridge"), ("unbound", "credentials")]
+    for (vif, advice) in
+        [("binding_failed", "[DEFAULT] host"), ("vrouter", "bindir"), ("unbound", "credentials")]
     {
         docker.world.cloud.lock().unwrap().vif_type = vif.to_owned();
         let text = docker.run(&network, &Run::default()).await.unwrap_err().text();

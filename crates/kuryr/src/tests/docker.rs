@@ -112,7 +112,7 @@ impl Docker {
         let mut settings = Settings { host: "node-1".to_owned(), ..Settings::default() };
         change(&mut settings);
         let process = Process::new(&world);
-        let service = Service::open(settings.clone(), &state, process.clone(), process.clone()).unwrap();
+        let service = Service::open(settings.clone(), &state, process.clone(), process.host()).unwrap();
         let (networks, held_pools, held_addresses) = Default::default();
         Self { world, process, service, settings, state, _dir: dir, networks, held_pools, held_addresses }
     }
@@ -126,8 +126,8 @@ impl Docker {
     /// As [`Self::reboot`], without recovery.
     pub(super) fn restart(&mut self) {
         self.process = Process::new(&self.world);
-        let (neutron, links) = (self.process.clone(), self.process.clone());
-        self.service = Service::open(self.settings.clone(), &self.state, neutron, links).unwrap();
+        let (neutron, host) = (self.process.clone(), self.process.host());
+        self.service = Service::open(self.settings.clone(), &self.state, neutron, host).unwrap();
     }
 
     pub(super) async fn sweep(&self) {

@@ -155,8 +155,8 @@ async fn a_port_its_agent_touches_meanwhile_is_given_back_all_the_same() {
     let (mut docker, network, _) = with_port().await;
     let found = docker.world.snapshot();
     let container = docker.run(&network, &at(ADDRESS)).await.unwrap();
-    // Two links, GET port, then the PUT.
-    docker.world.arm(4, Fault::Stir);
+    // The link, GET port, then the PUT.
+    docker.world.arm(3, Fault::Stir);
     docker.stop(&container).await.unwrap();
     docker.world.disarm();
     assert_eq!(docker.world.snapshot(), found);

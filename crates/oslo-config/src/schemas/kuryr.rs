@@ -14,6 +14,7 @@ pub fn kuryr() -> Schema {
             &[NEUTRON, auth::SECTION, auth::PLUGIN, auth::ENDPOINT, auth::SESSION],
         )
         .group("binding", "How a container is connected to its port.", &[BINDING])
+        .group("ovs", "Open vSwitch on this host. Additions of this project.", &[OVS])
 }
 
 const SCOPES: &[Choice] = &[Choice::new("local"), Choice::new("global")];
@@ -127,4 +128,17 @@ const BINDING: &[Opt] = &[
         Kind::Interface,
         "Interface of the VM that carries its containers' traffic (vlan, macvlan, ipvlan).",
     ),
+    Opt::new(
+        "script_vif_types",
+        Kind::List,
+        "Vif types among ovs, bridge and tap for which the script of that name in bindir is run instead of what is \
+         built in.",
+    ),
+];
+
+const OVS: &[Opt] = &[
+    Opt::new("integration_bridge", Kind::Interface, "Bridge of ports for which Neutron names none.")
+        .default("br-int"),
+    Opt::new("ovsdb_socket", Kind::Path, "Unix socket of Open vSwitch's database server.")
+        .default("/run/openvswitch/db.sock"),
 ];

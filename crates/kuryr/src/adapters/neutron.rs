@@ -1,17 +1,15 @@
-//! The seams, filled by the real edges: [`openstack::network::Client`] and [`host_net::Links`].
+//! Neutron, by [`openstack::network::Client`].
 
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use host_net::{Links, VethSpec};
-use ipnet::IpNet;
+use openstack::Result;
 use openstack::network::{
     Client, Network, NewNetwork, NewPort, NewSecurityGroup, NewSecurityGroupRule, NewSubnet, NewSubnetPool,
     Port, PortUpdate, QosPolicy, SecurityGroup, Subnet, SubnetPool, Taggable,
 };
-use openstack::{MacAddr, Result};
 
-use crate::{HostLinks, LinkError, Neutron};
+use crate::Neutron;
 
 #[async_trait]
 impl Neutron for Client {
@@ -125,50 +123,5 @@ impl Neutron for Client {
 
     async fn remove_tag(&self, kind: Taggable, id: &str, tag: &str) -> Result<()> {
         Self::remove_tag(self, kind, id, tag).await
-    }
-}
-
-fn refused(error: host_net::Error) -> LinkError {
-    LinkError(error.to_string())
-}
-
-#[async_trait]
-impl HostLinks for Links {
-    async fn ensure_veth(
-        &self,
-        host: &str,
-        peer: &str,
-        mac: MacAddr,
-        mtu: u32,
-    ) -> std::result::Result<(), LinkError> {
-        let spec =
-            VethSpec { host: host.to_owned(), peer: peer.to_owned(), mac: Some(mac.0), mtu: Some(mtu) };
-        Self::ensure_veth(self, &spec).await.map_err(refused)
-    }
-
-    async fn ensure_bridge(&self, name: &str, mtu: u32) -> std::result::Result<(), LinkError> {
-        Self::ensure_bridge(self, name, Some(mtu)).await.map_err(refused)
-    }
-
-    async fn set_master(&self, link: &str, bridge: Option<&str>) -> std::result::Result<(), LinkError> {
-        Self::set_master(self, link, bridge).await.map_err(refused)
-    }
-
-    async fn set_up(&self, link: &str, up: bool) -> std::result::Result<(), LinkError> {
-        Self::set_up(self, link, up).await.map_err(refused)
-    }
-
-    /// Only ever a veth: anything else of that name is somebody else's.
-    async fn delete_link(&self, name: &str) -> std::result::Result<(), LinkError> {
-        self.delete_veth(name).await.map_err(refused)
-    }
-
-    async fn link_exists(&self, name: &str) -> std::result::Result<bool, LinkError> {
-        Ok(self.link(name).await.map_err(refused)?.is_some())
-    }
-
-    async fn onlink_routes(&self) -> std::result::Result<Vec<(IpNet, String)>, LinkError> {
-        let routes = Self::onlink_routes(self).await.map_err(refused)?;
-        Ok(routes.into_iter().map(|route| (route.prefix, route.device)).collect())
     }
 }

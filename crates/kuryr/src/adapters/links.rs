@@ -1,0 +1,117 @@
+//! Links, by [`host_net::Links`].
+
+use async_trait::async_trait;
+use host_net::{Error, Links, VethSpec};
+use ipnet::IpNet;
+
+use crate::host::{HostError, HostLinks, MarkedLink, VethPair};
+
+type Result<T> = std::result::Result<T, HostError>;
+
+pub(super) fn refused(error: Error) -> HostError {
+    HostError(error.to_string())
+}
+
+/// Whether the mark at a link, if it has one, is `mark`. A crash comes before the mark, and links of earlier releases
+/// have none.
+fn may_be_ours(alias: Option<&str>, mark: &str) -> bool {
+    alias.is_none_or(|alias| alias == mark)
+}
+
+async fn mark(links: &Links, name: &str, mark: &str) -> Result<()> {
+    let link = links.link(name).await.map_err(refused)?;
+    match link.and_then(|link| link.alias) {
+        Some(alias) if alias == mark => Ok(()),
+        Some(alias) => {
+            Err(HostError(format!("link {name} exists and is marked `{alias}`; remove or rename it")))
+        }
+        None => links.set_alias(name, mark).await.map_err(refused),
+    }
+}
+
+#[async_trait]
+impl HostLinks for Links {
+    async fn ensure_veth(&self, pair: &VethPair) -> Result<()> {
+        let there = self.link(&pair.host).await.map_err(refused)?.and_then(|link| link.alias);
+        if let Some(alias) = there.filter(|alias| *alias != pair.mark) {
+            return Err(HostError(format!("link {} exists and is marked `{alias}`; remove it", pair.host)));
+        }
+        let spec = VethSpec {
+            host: pair.host.clone(),
+            peer: pair.peer.clone(),
+            mac: pair.mac.map(|mac| mac.0),
+            mtu: Some(pair.mtu),
+        };
+        Self::ensure_veth(self, &spec).await.map_err(refused)?;
+        mark(self, &pair.host, &pair.mark).await
+    }
+
+    async fn delete_veth(&self, host: &str, peer: &str, mark: &str) -> Result<()> {
+        let Some(link) = self.link(host).await.map_err(refused)? else { return Ok(()) };
+        let other_end_is_ours = link.peer_elsewhere || {
+            let there = self.link(peer).await.map_err(refused)?;
+            there.is_some_and(|there| Some(there.index) == link.peer)
+        };
+        let is_veth = link.kind.as_deref() == Some("veth");
+        if !is_veth || !other_end_is_ours || !may_be_ours(link.alias.as_deref(), mark) {
+            tracing::warn!(link = host, "not a link of ours, left alone");
+            return Ok(());
+        }
+        Self::delete_veth(self, host).await.map_err(refused)
+    }
+
+    async fn ensure_bridge(&self, name: &str, mtu: u32, own: Option<&str>) -> Result<()> {
+        if let Some(own) = own {
+            let there = self.link(name).await.map_err(refused)?.and_then(|link| link.alias);
+            if let Some(alias) = there.filter(|alias| alias != own) {
+                return Err(HostError(format!("bridge {name} exists and is marked `{alias}`; remove it")));
+            }
+        }
+        Self::ensure_bridge(self, name, Some(mtu)).await.map_err(refused)?;
+        match own {
+            Some(own) => mark(self, name, own).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn delete_bridge(&self, name: &str, mark: &str) -> Result<()> {
+        let Some(link) = self.link(name).await.map_err(refused)? else { return Ok(()) };
+        if link.kind.as_deref() != Some("bridge") || !may_be_ours(link.alias.as_deref(), mark) {
+            tracing::warn!(link = name, "not a bridge of ours, left alone");
+            return Ok(());
+        }
+        Self::delete_bridge(self, name).await.map_err(refused)
+    }
+
+    async fn set_master(&self, link: &str, bridge: Option<&str>) -> Result<()> {
+        Self::set_master(self, link, bridge).await.map_err(refused)
+    }
+
+    async fn set_up(&self, link: &str, up: bool) -> Result<()> {
+        Self::set_up(self, link, up).await.map_err(refused)
+    }
+
+    async fn set_tx_checksum_offload(&self, link: &str, on: bool) -> Result<()> {
+        let state = if on { "on" } else { "off" };
+        Err(HostError(format!("{link}: this build does not switch checksum offload {state}")))
+    }
+
+    async fn link_exists(&self, name: &str) -> Result<bool> {
+        Ok(self.link(name).await.map_err(refused)?.is_some())
+    }
+
+    async fn marked_links(&self, start: &str) -> Result<Vec<MarkedLink>> {
+        let links = self.links().await.map_err(refused)?.into_iter();
+        Ok(links
+            .filter_map(|link| {
+                let mark = link.alias.filter(|alias| alias.starts_with(start))?;
+                Some(MarkedLink { name: link.name, mark })
+            })
+            .collect())
+    }
+
+    async fn onlink_routes(&self) -> Result<Vec<(IpNet, String)>> {
+        let routes = Self::onlink_routes(self).await.map_err(refused)?;
+        Ok(routes.into_iter().map(|route| (route.prefix, route.device)).collect())
+    }
+}

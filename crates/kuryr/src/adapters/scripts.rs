@@ -1,0 +1,113 @@
+//! A site's scripts, run as programs with a clean environment.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::process::{Child, Command};
+
+use crate::host::{Hooks, HostError};
+use crate::names;
+
+/// A script has this long; then it and what it started are killed. Docker waits 30 s for all of it.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// What is kept of its complaints, in bytes.
+const COMPLAINT: usize = 2048;
+/// Where it finds its tools.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Pause before a script that is just being written is tried again.
+const BUSY: Duration = Duration::from_millis(50);
+
+#[derive(Debug)]
+pub(super) struct Scripts {
+    bindir: PathBuf,
+    deadline: Duration,
+}
+
+impl Scripts {
+    pub(super) fn new(bindir: PathBuf) -> Self {
+        Self { bindir, deadline: DEADLINE }
+    }
+
+    /// Its path, if there is one and the name cannot lead anywhere else.
+    fn path(&self, vif_type: &str) -> Option<PathBuf> {
+        let path = names::is_vif_type(vif_type).then(|| self.bindir.join(vif_type))?;
+        let about = path.metadata().ok()?;
+        (about.is_file() && about.permissions().mode() & 0o111 != 0).then_some(path)
+    }
+}
+
+#[async_trait]
+impl Hooks for Scripts {
+    fn has(&self, vif_type: &str) -> bool {
+        self.path(vif_type).is_some()
+    }
+
+    async fn run(&self, vif_type: &str, arguments: &[String]) -> Result<bool, HostError> {
+        let Some(path) = self.path(vif_type) else { return Ok(false) };
+        let refused = |error: io::Error| HostError(format!("{}: {error}", path.display()));
+        // A file, not a pipe: what the script leaves running may keep it open, and must not be waited for.
+        let complaints = memfd_create("complaints", MemfdFlags::CLOEXEC);
+        let complaints = File::from(complaints.map_err(|e| refused(e.into()))?);
+        let mut child = loop {
+            let mut command = Command::new(&path);
+            command.args(arguments).env_clear().env("PATH", PATH).env("LC_ALL", "C").current_dir("/");
+            command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0).kill_on_drop(true);
+            command.stderr(complaints.try_clone().map_err(refused)?);
+            match command.spawn() {
+                Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {
+                    tokio::time::sleep(BUSY).await;
+                }
+                other => break other.map_err(refused)?,
+            }
+        };
+        let status = match tokio::time::timeout(self.deadline, child.wait()).await {
+            Ok(status) => status.map_err(refused)?,
+            Err(_) => {
+                kill(&mut child).await;
+                let seconds = self.deadline.as_secs();
+                return Err(HostError(format!("killed after {seconds} s: {}", last_words(&complaints))));
+            }
+        };
+        if status.success() {
+            return Ok(true);
+        }
+        Err(HostError(format!("{}: {}", how_it_ended(status), last_words(&complaints))))
+    }
+}
+
+/// Kills the script with everything it started.
+async fn kill(child: &mut Child) {
+    let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+    if let Some(group) = group
+        && let Err(error) = kill_process_group(group, Signal::KILL)
+    {
+        tracing::warn!(%error, "cannot kill a script");
+    }
+    let _ = child.wait().await;
+}
+
+fn how_it_ended(status: ExitStatus) -> String {
+    match status.code() {
+        Some(code) => format!("exit code {code}"),
+        None => "killed".to_owned(),
+    }
+}
+
+/// The end of what it wrote, in one line.
+fn last_words(complaints: &File) -> String {
+    let length = complaints.metadata().map(|about| about.len()).unwrap_or_default();
+    let mut bytes = vec![0; COMPLAINT];
+    let from = length.saturating_sub(COMPLAINT as u64);
+    let read = complaints.read_at(&mut bytes, from).unwrap_or_default();
+    bytes.truncate(read);
+    let text = String::from_utf8_lossy(&bytes);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    if words.is_empty() { "it says nothing".to_owned() } else { words.join(" ") }
+}

@@ -1,0 +1,57 @@
+//! Network links.
+
+use async_trait::async_trait;
+use ipnet::IpNet;
+use openstack::MacAddr;
+
+use super::HostError;
+
+/// A wanted pair of virtual Ethernet links.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VethPair {
+    /// The end that stays.
+    pub host: String,
+    /// The other end.
+    pub peer: String,
+    /// Ethernet address of `peer`; `None`: the kernel's choice.
+    pub mac: Option<MacAddr>,
+    /// Bytes, both ends.
+    pub mtu: u32,
+    /// Text at `host` (`ip link` shows it as alias) that says whose it is.
+    pub mark: String,
+}
+
+/// A link with a mark of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MarkedLink {
+    /// Its name.
+    pub name: String,
+    /// The mark.
+    pub mark: String,
+}
+
+/// Links of the namespace Docker looks for them in.
+#[async_trait]
+pub trait HostLinks: Send + Sync {
+    /// Makes the pair, or brings the one that is there to what is wanted.
+    async fn ensure_veth(&self, pair: &VethPair) -> Result<(), HostError>;
+    /// Removes the pair. An absent one is removed; a link of that name that is no veth, has another mark, or whose
+    /// other end is here under another name is not ours and stays.
+    async fn delete_veth(&self, host: &str, peer: &str, mark: &str) -> Result<(), HostError>;
+    /// A bridge, made if absent, up; `mtu` in bytes. With a mark it is for us alone.
+    async fn ensure_bridge(&self, name: &str, mtu: u32, mark: Option<&str>) -> Result<(), HostError>;
+    /// Removes a bridge. An absent one is removed; one with another mark, or no bridge at all, stays.
+    async fn delete_bridge(&self, name: &str, mark: &str) -> Result<(), HostError>;
+    /// Puts a link under a bridge, or takes it out.
+    async fn set_master(&self, link: &str, bridge: Option<&str>) -> Result<(), HostError>;
+    /// Brings a link up or down.
+    async fn set_up(&self, link: &str, up: bool) -> Result<(), HostError>;
+    /// Whether the kernel may leave the checksums of what the link sends to hardware.
+    async fn set_tx_checksum_offload(&self, link: &str, on: bool) -> Result<(), HostError>;
+    /// Whether there is a link of that name.
+    async fn link_exists(&self, name: &str) -> Result<bool, HostError>;
+    /// All links with a mark that starts so.
+    async fn marked_links(&self, start: &str) -> Result<Vec<MarkedLink>, HostError>;
+    /// Prefixes this host reaches without a router, with the device.
+    async fn onlink_routes(&self) -> Result<Vec<(IpNet, String)>, HostError>;
+}

@@ -1,0 +1,3 @@
+//! Real services on this machine, each lab in a private host without a way out.
+
+pub mod openstack;

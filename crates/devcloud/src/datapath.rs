@@ -35,8 +35,10 @@ pub struct PortView {
     pub network_id: String,
     /// Hardware address, as text.
     pub mac: String,
-    /// Its addresses; with allowed address pairs these are all it may use as source.
+    /// Its addresses; with `pairs` these are all it may use as source.
     pub addresses: Vec<IpAddr>,
+    /// Hardware addresses, as text, and ranges it may use as source besides its own.
+    pub pairs: Vec<(String, IpNet)>,
     /// `bridge`: the driver puts the device into the bridge. `tap`: the data path does, as an agent would.
     pub vif_type: String,
     /// Administratively up.

@@ -1,7 +1,8 @@
 //! Settings that can change while the cloud runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -21,6 +22,10 @@ struct Settings {
     vif_type: Option<String>,
     vif_type_by_host: Option<BTreeMap<String, String>>,
     vif_type_by_network: Option<BTreeMap<String, String>>,
+    sriov_hosts: Option<BTreeSet<String>>,
+    ovs_bridge: Option<String>,
+    ovs_hybrid_plug: Option<bool>,
+    dhcp_delay_ms: Option<u64>,
     demo_is_admin: Option<bool>,
     volume_faults: Option<CinderFaults>,
 }
@@ -31,6 +36,10 @@ impl Settings {
         self.vif_type.is_none()
             && self.vif_type_by_host.is_none()
             && self.vif_type_by_network.is_none()
+            && self.sriov_hosts.is_none()
+            && self.ovs_bridge.is_none()
+            && self.ovs_hybrid_plug.is_none()
+            && self.dhcp_delay_ms.is_none()
             && self.demo_is_admin.is_none()
             && self.volume_faults.is_none()
     }
@@ -50,12 +59,16 @@ pub(crate) async fn show(State(control): Shared) -> Response {
     let Ok(services) = control.services() else {
         return Json(json!({"latency_ms": latency})).into_response();
     };
-    let vif = services.neutron.read(|m| m.vif.clone());
+    let (vif, dhcp_delay) = services.neutron.read(|m| (m.vif.clone(), m.dhcp_delay));
     Json(json!({
         "latency_ms": latency,
         "vif_type": vif.default,
         "vif_type_by_host": vif.hosts,
         "vif_type_by_network": vif.networks,
+        "sriov_hosts": vif.sriov_hosts,
+        "ovs_bridge": vif.ovs_bridge,
+        "ovs_hybrid_plug": vif.ovs_hybrid_plug,
+        "dhcp_delay_ms": dhcp_delay.as_millis(),
         "volume_faults": services.cinder.faults(),
     }))
     .into_response()
@@ -92,6 +105,18 @@ pub(crate) async fn change(state: Shared, body: Bytes) -> Response {
         }
         if let Some(networks) = settings.vif_type_by_network {
             model.vif.networks = networks;
+        }
+        if let Some(hosts) = settings.sriov_hosts {
+            model.vif.sriov_hosts = hosts;
+        }
+        if let Some(bridge) = settings.ovs_bridge {
+            model.vif.ovs_bridge = bridge;
+        }
+        if let Some(on) = settings.ovs_hybrid_plug {
+            model.vif.ovs_hybrid_plug = on;
+        }
+        if let Some(milliseconds) = settings.dhcp_delay_ms {
+            model.dhcp_delay = Duration::from_millis(milliseconds);
         }
         Ok(())
     });

@@ -1,9 +1,10 @@
 //! The chains of one port: what it may pretend to be, what it may send, what may come.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::names;
 use super::protocol::{self, ICMP, ICMPV6};
@@ -64,49 +65,96 @@ pub(super) fn change(
     Ok(script)
 }
 
-fn mac(port: &PortView) -> Result<[u8; 6]> {
-    names::parse_mac(&port.mac).ok_or_else(|| {
-        DataPathError(format!("port {} has the hardware address {:?}; correct it", port.id, port.mac))
+/// A hardware address with what it may send from.
+struct Sender {
+    mac: [u8; 6],
+    four: Vec<Ipv4Net>,
+    six: Vec<Ipv6Net>,
+}
+
+/// The port itself, then its pairs by hardware address.
+fn senders(port: &PortView) -> Result<Vec<Sender>> {
+    let own = parsed(port, &port.mac)?;
+    let mut nets: BTreeMap<[u8; 6], Vec<IpNet>> = BTreeMap::new();
+    nets.entry(own).or_default().extend(port.addresses.iter().copied().map(IpNet::from));
+    for (mac, net) in &port.pairs {
+        nets.entry(parsed(port, mac)?).or_default().push(*net);
+    }
+    let sender = |(mac, nets): ([u8; 6], Vec<IpNet>)| {
+        let mut six = vec![link_local(mac).into()];
+        six.extend(nets.iter().filter_map(|net| match net {
+            IpNet::V6(net) => Some(*net),
+            IpNet::V4(_) => None,
+        }));
+        let four: Vec<Ipv4Net> = nets
+            .iter()
+            .filter_map(|net| match net {
+                IpNet::V4(net) => Some(*net),
+                IpNet::V6(_) => None,
+            })
+            .collect();
+        // Overlapping ranges cannot stand in one set.
+        Sender { mac, four: Ipv4Net::aggregate(&four), six: Ipv6Net::aggregate(&six) }
+    };
+    Ok(nets.into_iter().map(sender).collect())
+}
+
+fn parsed(port: &PortView, mac: &str) -> Result<[u8; 6]> {
+    names::parse_mac(mac).ok_or_else(|| {
+        DataPathError(format!("port {} has the hardware address {mac:?}; correct it", port.id))
     })
+}
+
+/// An anonymous set.
+fn set<N: ToString>(nets: &[N]) -> String {
+    let texts: Vec<String> = nets.iter().map(N::to_string).collect();
+    format!("{{ {} }}", texts.join(", "))
+}
+
+fn macs(senders: &[Sender]) -> String {
+    set(&senders.iter().map(|sender| names::mac_text(sender.mac)).collect::<Vec<_>>())
 }
 
 /// What the port may use as sender, in Ethernet, ARP, IP and neighbour discovery.
 fn source(port: &PortView) -> Result<Vec<String>> {
-    let mac = mac(port)?;
-    let text = names::mac_text(mac);
-    let four: Vec<String> = port.addresses.iter().filter(|a| a.is_ipv4()).map(ToString::to_string).collect();
-    let mut six: Vec<Ipv6Addr> = vec![link_local(mac)];
-    six.extend(port.addresses.iter().filter_map(|address| match address {
-        IpAddr::V6(address) => Some(*address),
-        IpAddr::V4(_) => None,
-    }));
-    six.sort();
-    six.dedup();
-    let targets: Vec<String> = six.iter().map(|a| format!("{:#034x}", u128::from(*a))).collect();
-    let six: Vec<String> = six.iter().map(ToString::to_string).collect();
-    let mut senders = four.clone();
-    // Probes for duplicates.
-    senders.push("0.0.0.0".into());
-    let mut lines = vec![
-        format!("ether saddr != {text} drop"),
-        format!("arp saddr ether != {text} drop"),
-        format!("arp saddr ip != {{ {} }} drop", senders.join(", ")),
-        "ether type arp return".into(),
+    let senders = senders(port)?;
+    let mut lines = vec![format!("ether saddr != {} drop", macs(&senders))];
+    for Sender { mac, four, .. } in &senders {
+        let mac = names::mac_text(*mac);
+        // The unspecified address is a probe for duplicates.
+        let mut nets = vec![Ipv4Net::from(Ipv4Addr::UNSPECIFIED)];
+        nets.extend(four);
+        let nets = set(&Ipv4Net::aggregate(&nets));
+        lines.push(format!("ether saddr {mac} arp saddr ether {mac} arp saddr ip {nets} return"));
+    }
+    lines.extend([
+        "ether type arp drop".into(),
         "ether type ip udp sport 67 udp dport 68 drop".into(),
         "ip saddr 0.0.0.0 udp sport 68 udp dport 67 return".into(),
-    ];
-    if !four.is_empty() {
-        lines.push(format!("ip saddr {{ {} }} return", four.join(", ")));
+    ]);
+    for Sender { mac, four, .. } in senders.iter().filter(|sender| !sender.four.is_empty()) {
+        lines.push(format!("ether saddr {} ip saddr {} return", names::mac_text(*mac), set(four)));
     }
+    let all: Vec<Ipv6Net> = senders.iter().flat_map(|sender| sender.six.clone()).collect();
+    let number = |address: Ipv6Addr| format!("{:#034x}", u128::from(address));
+    let targets: Vec<String> = Ipv6Net::aggregate(&all)
+        .iter()
+        .map(|net| match net.prefix_len() {
+            128 => number(net.addr()),
+            _ => format!("{}-{}", number(net.network()), number(net.broadcast())),
+        })
+        .collect();
     lines.extend([
         // Router advertisements and redirects are a router's.
         "icmpv6 type { nd-router-advert, nd-redirect } drop".into(),
         "ether type ip6 udp sport 547 udp dport 546 drop".into(),
-        format!("icmpv6 type nd-neighbor-advert @th,64,128 != {{ {} }} drop", targets.join(", ")),
+        format!("icmpv6 type nd-neighbor-advert @th,64,128 != {} drop", set(&targets)),
         "ip6 saddr :: icmpv6 type { 131, 132, 135, 143 } return".into(),
-        format!("ip6 saddr {{ {} }} return", six.join(", ")),
-        "drop".into(),
     ]);
+    for Sender { mac, six, .. } in &senders {
+        lines.push(format!("ether saddr {} ip6 saddr {} return", names::mac_text(*mac), set(six)));
+    }
+    lines.push("drop".into());
     Ok(lines)
 }
 
@@ -125,7 +173,7 @@ fn ingress(port: &PortView) -> Result<Vec<String>> {
         // A frame for somebody else, flooded while the bridge does not know where that one is.
         format!(
             "ether daddr & 01:00:00:00:00:00 == 00:00:00:00:00:00 ether daddr != {} drop",
-            names::mac_text(mac(port)?)
+            macs(&senders(port)?)
         ),
         "icmpv6 type { 130, 131, 132, 134, 135, 136, 143 } return".into(),
         "ether type ip udp sport 67 udp dport 68 return".into(),

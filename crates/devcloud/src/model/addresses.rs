@@ -44,6 +44,25 @@ impl Model {
         None
     }
 
+    /// The addresses the hosts of a network make from a hardware address, one on each subnet where they do.
+    pub(crate) fn self_made(&self, network_id: &str, mac: &str) -> Vec<FixedIp> {
+        let auto = self.subnets_of(network_id).into_iter().filter(|s| s.is_auto_address());
+        auto.filter_map(|s| self.next_address(&s.standard.id, mac, &[])).collect()
+    }
+
+    /// Gives every port of a network, routers' apart, its address on a subnet where hosts make their own.
+    pub(crate) fn add_self_made(&mut self, subnet_id: &str) {
+        let Some(subnet) = self.subnets.get(subnet_id).filter(|s| s.is_auto_address()) else { return };
+        let (network_id, prefix) = (subnet.network_id.clone(), subnet.cidr.network());
+        let ports = self.ports.values_mut().filter(|p| p.network_id == network_id && !p.is_router());
+        for port in ports {
+            if let Some(ip_address) = eui64(prefix, &port.mac_address) {
+                port.fixed_ips.push(FixedIp { subnet_id: subnet_id.into(), ip_address });
+                port.standard.bump();
+            }
+        }
+    }
+
     /// A hardware address no port of the network has.
     pub(crate) fn free_mac(&self, network_id: &str) -> String {
         loop {

@@ -2,8 +2,11 @@
 //! says about them lives in [`crate::neutron`].
 
 pub(crate) mod addresses;
+pub(crate) mod binding;
+pub(crate) mod dhcp;
 pub(crate) mod network;
 pub(crate) mod port;
+pub(crate) mod qos;
 pub(crate) mod quota;
 pub(crate) mod security_group;
 pub(crate) mod standard;
@@ -11,27 +14,20 @@ pub(crate) mod subnet;
 pub(crate) mod subnet_pool;
 pub(crate) mod views;
 
+pub(crate) use binding::VifTypes;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use network::Network;
 use port::{DHCP_OWNER, Port};
+use qos::QosPolicy;
 use security_group::{SecurityGroup, SecurityGroupRule};
 use standard::Standard;
 use subnet::Subnet;
 use subnet_pool::SubnetPool;
-
-/// `binding:vif_type` of bound ports.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct VifTypes {
-    /// Where nothing more special is said.
-    pub(crate) default: String,
-    /// By host.
-    pub(crate) hosts: BTreeMap<String, String>,
-    /// By network, before hosts.
-    pub(crate) networks: BTreeMap<String, String>,
-}
 
 /// All networks, ports and groups.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -42,6 +38,8 @@ pub(crate) struct Model {
     pub(crate) ports: BTreeMap<String, Port>,
     pub(crate) security_groups: BTreeMap<String, SecurityGroup>,
     pub(crate) security_group_rules: BTreeMap<String, SecurityGroupRule>,
+    #[serde(default)]
+    pub(crate) qos_policies: BTreeMap<String, QosPolicy>,
     pub(crate) quotas: BTreeMap<String, BTreeMap<String, i64>>,
     /// Last VXLAN number given out.
     pub(crate) last_segment: u32,
@@ -54,6 +52,12 @@ pub(crate) struct Model {
     /// Devices that are up, by port id prefix; `None` without a data path.
     #[serde(skip)]
     pub(crate) links_up: Option<BTreeSet<String>>,
+    /// How long a DHCP agent takes to serve a network; zero: before the subnet's answer.
+    #[serde(skip)]
+    pub(crate) dhcp_delay: Duration,
+    /// Networks a DHCP agent has yet to serve.
+    #[serde(skip)]
+    pub(crate) dhcp_due: BTreeSet<String>,
 }
 
 impl Model {
@@ -109,16 +113,6 @@ impl Model {
         id
     }
 
-    /// What a bound port of a network on a host is plugged as.
-    pub(crate) fn vif_type(&self, network_id: &str, host: &str) -> String {
-        self.vif
-            .networks
-            .get(network_id)
-            .or_else(|| self.vif.hosts.get(host))
-            .unwrap_or(&self.vif.default)
-            .clone()
-    }
-
     /// Sets a port's status from its binding and its device; tells whether it changed.
     pub(crate) fn refresh_status(&mut self, port_id: &str) -> bool {
         let Some(port) = self.ports.get_mut(port_id) else { return false };
@@ -132,67 +126,5 @@ impl Model {
         }
         port.status = status.into();
         true
-    }
-
-    /// Keeps the network's DHCP port in step with its subnets: an address on each subnet with DHCP, none left
-    /// over, no port without an address.
-    pub(crate) fn settle_dhcp(&mut self, network_id: &str) {
-        let Some(network) = self.networks.get(network_id) else { return };
-        let project = network.standard.project_id.clone();
-        let wanted: Vec<String> = self
-            .subnets_of(network_id)
-            .into_iter()
-            .filter(|s| s.enable_dhcp)
-            .map(|s| s.standard.id.clone())
-            .collect();
-        let existing = self
-            .ports
-            .values()
-            .find(|p| p.network_id == network_id && p.device_owner == DHCP_OWNER)
-            .map(|p| p.standard.id.clone());
-        if wanted.is_empty() {
-            if let Some(id) = existing {
-                self.ports.remove(&id);
-            }
-            return;
-        }
-        let id = existing.unwrap_or_else(|| {
-            let mut port = Port {
-                standard: Standard::new(&project, String::new(), String::new()),
-                network_id: network_id.into(),
-                mac_address: self.free_mac(network_id),
-                fixed_ips: Vec::new(),
-                device_id: format!("dhcp{}-{network_id}", uuid::Uuid::new_v4()),
-                device_owner: DHCP_OWNER.into(),
-                admin_state_up: true,
-                status: "ACTIVE".into(),
-                security_groups: Vec::new(),
-                port_security_enabled: false,
-                allowed_address_pairs: Vec::new(),
-                host_id: String::new(),
-                vnic_type: "normal".into(),
-                vif_type: "unbound".into(),
-                vif_details: serde_json::Map::new(),
-                profile: serde_json::Map::new(),
-            };
-            port.bind("devcloud", "bridge");
-            let id = port.standard.id.clone();
-            self.ports.insert(id.clone(), port);
-            id
-        });
-        let mut ips = self.ports.get(&id).map(|p| p.fixed_ips.clone()).unwrap_or_default();
-        ips.retain(|ip| wanted.contains(&ip.subnet_id));
-        let mac = self.ports.get(&id).map(|p| p.mac_address.clone()).unwrap_or_default();
-        for subnet_id in &wanted {
-            if !ips.iter().any(|ip| ip.subnet_id == *subnet_id) {
-                ips.extend(self.next_address(subnet_id, &mac, &[]));
-            }
-        }
-        if let Some(port) = self.ports.get_mut(&id)
-            && port.fixed_ips != ips
-        {
-            port.fixed_ips = ips;
-            port.standard.bump();
-        }
     }
 }

@@ -30,4 +30,10 @@ pub(crate) struct Network {
     /// Physical network of the segment.
     #[serde(rename = "provider:physical_network")]
     pub physical_network: Option<String>,
+    /// QoS policy of its ports that have none.
+    #[serde(default)]
+    pub qos_policy_id: Option<String>,
+    /// Domain of its ports' names, or empty.
+    #[serde(default)]
+    pub dns_domain: String,
 }

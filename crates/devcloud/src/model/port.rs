@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::binding::Vif;
 use super::standard::Standard;
 
 /// Device owner of the cloud's own DHCP ports.
@@ -69,6 +70,12 @@ pub(crate) struct Port {
     /// The caller's notes for the binding.
     #[serde(rename = "binding:profile")]
     pub profile: Map<String, Value>,
+    /// Its own QoS policy.
+    #[serde(default)]
+    pub qos_policy_id: Option<String>,
+    /// Its name for the DNS, or empty.
+    #[serde(default)]
+    pub dns_name: String,
 }
 
 impl Port {
@@ -82,25 +89,22 @@ impl Port {
         self.standard.id.get(..11).unwrap_or(&self.standard.id)
     }
 
-    /// Binds to a host, or unbinds when the host is empty.
-    pub(crate) fn bind(&mut self, host: &str, vif_type: &str) {
+    /// Plugs by what the mechanism said.
+    pub(crate) fn bind(&mut self, host: &str, vif: Vif) {
         self.host_id = host.into();
-        let (kind, details) = if host.is_empty() {
-            ("unbound", serde_json::json!({}))
-        } else {
-            match vif_type {
-                "ovs" => (
-                    vif_type,
-                    serde_json::json!({"port_filter": true, "connectivity": "l2", "bridge_name": "br-int",
-                                       "datapath_type": "system", "ovs_hybrid_plug": false}),
-                ),
-                "binding_failed" => (vif_type, serde_json::json!({})),
-                _ => (vif_type, serde_json::json!({"port_filter": true, "connectivity": "l2"})),
-            }
-        };
-        self.vif_type = kind.into();
-        self.vif_details = details.as_object().cloned().unwrap_or_default();
+        self.vif_type = vif.kind;
+        self.vif_details = vif.details;
     }
+
+    /// Whether a router's, which alone chooses its own address where hosts make theirs.
+    pub(crate) fn is_router(&self) -> bool {
+        is_router_owner(&self.device_owner)
+    }
+}
+
+/// Whether a device owner is one of the routers' interfaces.
+pub(crate) fn is_router_owner(device_owner: &str) -> bool {
+    device_owner.starts_with("network:") && device_owner.contains("router")
 }
 
 /// Reads a hardware address in any of the usual spellings and gives it back in lower case with colons.

@@ -58,7 +58,8 @@ pub(crate) struct Subnet {
 impl Subnet {
     /// Hosts make their own addresses from their hardware address.
     pub(crate) fn is_auto_address(&self) -> bool {
-        matches!(self.ipv6_address_mode.as_deref(), Some("slaac" | "dhcpv6-stateless"))
+        let auto = |mode: &Option<String>| matches!(mode.as_deref(), Some("slaac" | "dhcpv6-stateless"));
+        auto(&self.ipv6_address_mode) || auto(&self.ipv6_ra_mode)
     }
 
     /// Whether a port may have the address: on the subnet, neither its network nor its broadcast address.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::Model;
-use super::port::{DHCP_OWNER, Port};
+use super::port::{AddressPair, DHCP_OWNER, Port};
 use super::security_group::{SecurityGroupRule, protocol_number};
 use crate::datapath::{NetworkView, PortView, RuleView};
 
@@ -57,7 +57,7 @@ impl Model {
     }
 
     fn port_view(&self, port: &Port, members: &BTreeMap<&str, Vec<IpNet>>) -> PortView {
-        let pairs = port.allowed_address_pairs.iter().filter_map(|pair| pair.ip_address.parse().ok());
+        let pairs = port.allowed_address_pairs.iter();
         let rules = port
             .security_groups
             .iter()
@@ -68,7 +68,8 @@ impl Model {
             id: port.standard.id.clone(),
             network_id: port.network_id.clone(),
             mac: port.mac_address.clone(),
-            addresses: port.fixed_ips.iter().map(|ip| ip.ip_address).chain(pairs).collect(),
+            addresses: port.fixed_ips.iter().map(|ip| ip.ip_address).collect(),
+            pairs: pairs.filter_map(|pair| Some((pair.mac_address.clone(), range(pair)?))).collect(),
             vif_type: port.vif_type.clone(),
             admin_state_up: port.admin_state_up,
             port_security: port.port_security_enabled,
@@ -80,13 +81,12 @@ impl Model {
 /// Addresses a port sends from, as far as other ports' rules are concerned.
 fn sources(port: &Port) -> impl Iterator<Item = IpNet> + '_ {
     let own = port.fixed_ips.iter().map(|ip| IpNet::from(ip.ip_address));
-    let pairs = port.allowed_address_pairs.iter().filter_map(|pair| {
-        pair.ip_address
-            .parse::<IpNet>()
-            .ok()
-            .or_else(|| pair.ip_address.parse::<IpAddr>().ok().map(Into::into))
-    });
-    own.chain(pairs)
+    own.chain(port.allowed_address_pairs.iter().filter_map(range))
+}
+
+fn range(pair: &AddressPair) -> Option<IpNet> {
+    let text = &pair.ip_address;
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(Into::into))
 }
 
 fn rule_view(rule: &SecurityGroupRule, members: &BTreeMap<&str, Vec<IpNet>>) -> RuleView {

@@ -82,6 +82,7 @@ pub(crate) async fn create<R: Writable>(
     let add =
         |model: &mut Model| request.items.into_iter().map(|item| R::add(model, &caller, item)).collect();
     let items = cloud.change_and_render::<R>(&caller, R::WIRED, add).await?;
+    cloud.wake_dhcp_agents();
     Ok(answer_created::<R>(items, request.bulk))
 }
 
@@ -104,6 +105,7 @@ pub(crate) async fn update<R: Writable>(
         Ok(vec![id])
     };
     let mut items = cloud.change_and_render::<R>(&caller, R::WIRED, change).await?;
+    cloud.wake_dhcp_agents();
     Ok(answer_one::<R>(StatusCode::OK, items.pop().unwrap_or_default()))
 }
 
@@ -120,6 +122,7 @@ pub(crate) async fn delete<R: Writable>(
         resource.remove(model, &caller)
     };
     cloud.change(remove).await?;
+    cloud.wake_dhcp_agents();
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use super::fault::Fault;
 
 /// Alias and name.
-const EXTENSIONS: [(&str, &str); 24] = [
+const EXTENSIONS: [(&str, &str); 28] = [
     ("allowed-address-pairs", "Allowed Address Pairs"),
     ("binding", "Port Binding"),
     ("default-subnetpools", "Default Subnetpools"),
+    ("dns-integration", "DNS Integration"),
     ("external-net", "Neutron external network"),
     ("net-mtu", "Network MTU"),
     ("net-mtu-writable", "Network MTU (writable)"),
@@ -19,8 +20,11 @@ const EXTENSIONS: [(&str, &str); 24] = [
     ("port-security", "Port Security"),
     ("project-id", "project_id field enabled"),
     ("provider", "Provider Network"),
+    ("qos", "Quality of Service"),
+    ("qos-default", "QoS default policy"),
     ("quotas", "Quota management support"),
     ("quota_details", "Quota details management support"),
+    ("qos-bw-limit-direction", "Direction for QoS bandwidth limit rule"),
     ("revision-if-match", "If-Match constraints based on revision_number"),
     ("security-group", "security-group"),
     ("sorting", "Sorting support"),
@@ -28,7 +32,7 @@ const EXTENSIONS: [(&str, &str); 24] = [
     ("standard-attr-revisions", "Resource revision numbers"),
     (
         "standard-attr-tag",
-        "Tag support for resources with standard attribute: network, port, security_group, subnet, subnetpool",
+        "Tag support for resources with standard attribute: network, policy, port, security_group, subnet, subnetpool",
     ),
     ("standard-attr-timestamp", "Resource timestamps"),
     ("stateful-security-group", "Stateful security group"),

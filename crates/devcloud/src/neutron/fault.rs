@@ -66,7 +66,7 @@ impl Fault {
     pub(crate) fn revision(expected: u64, current: u64) -> Self {
         Self::new(
             StatusCode::PRECONDITION_FAILED,
-            "RevisionNumberConstraintViolated",
+            "RevisionNumberConstraintFailed",
             format!("Constrained to {expected}, but current revision is {current}"),
         )
     }

@@ -2,11 +2,14 @@
 
 mod attributes;
 mod collection;
+mod dhcp_agent;
 mod extensions;
 pub(crate) mod fault;
+mod names_in_dns;
 mod networks;
 mod port_addresses;
 mod ports;
+mod qos_policies;
 mod query;
 mod quotas;
 mod resource;
@@ -30,6 +33,7 @@ use serde_json::json;
 use crate::model::Model;
 use crate::model::network::Network;
 use crate::model::port::Port;
+use crate::model::qos::QosPolicy;
 use crate::model::security_group::{SecurityGroup, SecurityGroupRule};
 use crate::model::subnet::Subnet;
 use crate::model::subnet_pool::SubnetPool;
@@ -113,6 +117,9 @@ pub(crate) fn router(service: Cloud) -> Router {
         .merge(writable::<SubnetPool>())
         .merge(writable::<Port>())
         .merge(writable::<SecurityGroup>())
+        .merge(readable::<QosPolicy>())
+        .merge(writable::<QosPolicy>())
+        .merge(qos_policies::rules())
         .route("/security-group-rules", post(security_group_rules::create))
         .route("/security-group-rules/{id}", axum::routing::delete(security_group_rules::delete))
         .route("/extensions", get(extensions::list))

@@ -3,6 +3,8 @@
 use super::attributes::Attributes;
 use super::collection::Writable;
 use super::fault::Fault;
+use super::names_in_dns::dns_domain;
+use super::qos_policies::chosen_policy;
 use crate::caller::Caller;
 use crate::model::Model;
 use crate::model::network::Network;
@@ -33,6 +35,8 @@ impl Writable for Network {
             network_type: "vxlan".into(),
             segmentation_id: Some(model.last_segment),
             physical_network: None,
+            qos_policy_id: None,
+            dns_domain: String::new(),
         };
         if let Some(kind) = item.take_admin("provider:network_type")? {
             network.network_type = kind.as_str().unwrap_or("vxlan").into();
@@ -45,7 +49,7 @@ impl Writable for Network {
             network.physical_network = physical.as_str().map(str::to_owned);
         }
         item.take("availability_zone_hints");
-        write(&mut network, &mut item)?;
+        write(model, caller, &mut network, &mut item)?;
         item.finish()?;
         let id = network.standard.id.clone();
         model.networks.insert(id.clone(), network);
@@ -53,9 +57,9 @@ impl Writable for Network {
         Ok(id)
     }
 
-    fn change(&mut self, _model: &Model, _caller: &Caller, mut item: Attributes) -> Result<(), Fault> {
+    fn change(&mut self, model: &Model, caller: &Caller, mut item: Attributes) -> Result<(), Fault> {
         item.write_names(&mut self.standard)?;
-        write(self, &mut item)?;
+        write(model, caller, self, &mut item)?;
         item.finish()
     }
 
@@ -86,7 +90,7 @@ impl Writable for Network {
 }
 
 /// Writes the attributes that may be set at any time.
-fn write(network: &mut Network, item: &mut Attributes) -> Result<(), Fault> {
+fn write(model: &Model, caller: &Caller, network: &mut Network, item: &mut Attributes) -> Result<(), Fault> {
     if let Some(up) = item.boolean("admin_state_up")? {
         network.admin_state_up = up;
     }
@@ -98,6 +102,12 @@ fn write(network: &mut Network, item: &mut Attributes) -> Result<(), Fault> {
     }
     if let Some(on) = item.boolean("port_security_enabled")? {
         network.port_security_enabled = on;
+    }
+    if let Some(policy) = chosen_policy(model, caller, item)? {
+        network.qos_policy_id = policy;
+    }
+    if let Some(domain) = item.text("dns_domain")? {
+        network.dns_domain = dns_domain(&domain)?;
     }
     if let Some(mtu) = item.number::<u32>("mtu")? {
         if !MTU.contains(&mtu) {

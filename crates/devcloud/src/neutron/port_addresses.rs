@@ -57,13 +57,13 @@ pub(crate) fn parse(objects: Vec<Map<String, Value>>) -> Result<Vec<Wanted>, Fau
 pub(crate) struct Place<'a> {
     pub(crate) network_id: &'a str,
     pub(crate) mac: &'a str,
-    /// `create` or `update`, for the faults.
-    pub(crate) action: &'static str,
+    /// A router's interface, which may choose its address where hosts make theirs.
+    pub(crate) is_router: bool,
 }
 
 impl Place<'_> {
-    /// The addresses asked for, keeping those the port already has. The port itself must not be in the model
-    /// with other addresses than `own`.
+    /// The addresses asked for, keeping those the port already has, and those its host makes itself, which nobody
+    /// need ask for. The port itself must not be in the model with other addresses than `own`.
     pub(crate) fn allocate(
         &self,
         model: &Model,
@@ -76,7 +76,9 @@ impl Place<'_> {
                 Some(address) => self.certain(model, want.subnet_id.as_deref(), address, own)?,
                 None => {
                     let subnet_id = want.subnet_id.as_deref().unwrap_or_default();
-                    self.check_subnet(model, subnet_id)?;
+                    if self.check_subnet(model, subnet_id)?.is_auto_address() && !self.is_router {
+                        continue;
+                    }
                     let kept = own.iter().find(|ip| ip.subnet_id == subnet_id && !given.contains(ip));
                     match kept {
                         Some(ip) => ip.clone(),
@@ -88,7 +90,19 @@ impl Place<'_> {
             };
             given.push(ip);
         }
+        self.add_self_made(model, &mut given);
         Ok(given)
+    }
+
+    fn add_self_made(&self, model: &Model, given: &mut Vec<FixedIp>) {
+        if self.is_router {
+            return;
+        }
+        for ip in model.self_made(self.network_id, self.mac) {
+            if !given.contains(&ip) {
+                given.push(ip);
+            }
+        }
     }
 
     /// What Neutron gives a port that asks for nothing: an IPv4 address, an IPv6 one, and one on each subnet
@@ -105,9 +119,7 @@ impl Place<'_> {
             let found = candidates.find_map(|s| model.next_address(&s.standard.id, self.mac, &given));
             given.push(found.ok_or_else(|| self.exhausted())?);
         }
-        for subnet in subnets.iter().filter(|s| s.is_auto_address()) {
-            given.extend(model.next_address(&subnet.standard.id, self.mac, &given));
-        }
+        self.add_self_made(model, &mut given);
         Ok(given)
     }
 
@@ -144,7 +156,7 @@ impl Place<'_> {
         if own.contains(&ip) {
             return Ok(ip);
         }
-        if subnet.is_auto_address() {
+        if subnet.is_auto_address() && !self.is_router {
             return Err(Fault::bad(
                 "AllocationOnAutoAddressSubnet",
                 format!(
@@ -173,8 +185,8 @@ impl Place<'_> {
             .ok_or_else(|| Fault::not_found("SubnetNotFound", format!("Subnet {id} could not be found.")))?;
         if subnet.network_id != self.network_id {
             return Err(Fault::input(format!(
-                "Failed to {} port on network {}, because fixed_ips included invalid subnet {id}",
-                self.action, self.network_id
+                "Failed to create port on network {}, because fixed_ips included invalid subnet {id}",
+                subnet.network_id
             )));
         }
         Ok(subnet)

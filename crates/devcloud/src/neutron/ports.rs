@@ -5,18 +5,22 @@ use serde_json::{Map, Value};
 use super::attributes::Attributes;
 use super::collection::Writable;
 use super::fault::Fault;
+use super::names_in_dns::dns_name;
 use super::port_addresses::{Place, parse};
+use super::qos_policies::chosen_policy;
 use super::resource::visible;
 use super::tags::parse_tags;
 use crate::caller::Caller;
 use crate::model::Model;
 use crate::model::network::Network;
-use crate::model::port::{AddressPair, Port, normal_mac};
+use crate::model::port::{AddressPair, Port, is_router_owner, normal_mac};
 use crate::model::security_group::SecurityGroup;
 use crate::model::standard::Standard;
 
 /// Most allowed address pairs on a port (Neutron's `max_allowed_address_pair`).
 const MOST_PAIRS: usize = 10;
+/// Longest `binding:profile` as text.
+const LONGEST_PROFILE: usize = 4095;
 const VNIC_TYPES: [&str; 11] = [
     "normal",
     "macvtap",
@@ -55,7 +59,9 @@ impl Writable for Port {
             Some(_) if !owns_network => return Err(item.forbidden("mac_address")),
             Some(text) => free_mac(model, &network_id, &text)?,
         };
-        let place = Place { network_id: &network_id, mac: &mac_address, action: "create" };
+        let device_owner = item.text("device_owner")?.unwrap_or_default();
+        let is_router = is_router_owner(&device_owner);
+        let place = Place { network_id: &network_id, mac: &mac_address, is_router };
         let fixed_ips = match item.objects("fixed_ips")? {
             None => place.automatic(model)?,
             Some(objects) => {
@@ -66,7 +72,6 @@ impl Writable for Port {
                 place.allocate(model, &wanted, &[])?
             }
         };
-        let device_owner = item.text("device_owner")?.unwrap_or_default();
         // Ports of the network's own services are trusted.
         let trusted = device_owner.starts_with("network:");
         let mut port = Port {
@@ -86,13 +91,16 @@ impl Writable for Port {
             vif_type: "unbound".into(),
             vif_details: Map::new(),
             profile: Map::new(),
+            qos_policy_id: None,
+            dns_name: String::new(),
         };
-        let groups = write(model, caller, &mut port, &mut item)?;
+        let groups_named = write(model, caller, &mut port, &mut item)?;
         item.finish()?;
-        if groups.is_none() && port.port_security_enabled {
+        port.port_security_enabled &= !trusted;
+        if !groups_named && port.port_security_enabled {
             port.security_groups = vec![model.default_group(&owner)];
         }
-        check_security(&port)?;
+        check_security(&port, groups_named)?;
         let id = port.standard.id.clone();
         model.ports.insert(id.clone(), port);
         model.refresh_status(&id);
@@ -111,12 +119,13 @@ impl Writable for Port {
             change_mac(model, self, &text)?;
         }
         if let Some(objects) = item.objects("fixed_ips")? {
-            let place = Place { network_id: &self.network_id, mac: &self.mac_address, action: "update" };
+            let (mac, is_router) = (&self.mac_address, self.is_router());
+            let place = Place { network_id: &self.network_id, mac, is_router };
             self.fixed_ips = place.allocate(model, &parse(objects)?, &self.fixed_ips)?;
         }
-        write(model, caller, self, &mut item)?;
+        let groups_named = write(model, caller, self, &mut item)?;
         item.finish()?;
-        check_security(self)
+        check_security(self, groups_named)
     }
 
     fn follow_change(model: &mut Model, id: &str) {
@@ -143,13 +152,8 @@ fn free_mac(model: &Model, network_id: &str, text: &str) -> Result<String, Fault
     Ok(mac)
 }
 
-/// Writes the attributes that may be set at any time; gives back the groups if they were named.
-fn write(
-    model: &Model,
-    caller: &Caller,
-    port: &mut Port,
-    item: &mut Attributes,
-) -> Result<Option<()>, Fault> {
+/// Writes the attributes that may be set at any time; tells whether groups were named.
+fn write(model: &Model, caller: &Caller, port: &mut Port, item: &mut Attributes) -> Result<bool, Fault> {
     if let Some(up) = item.boolean("admin_state_up")? {
         port.admin_state_up = up;
     }
@@ -157,7 +161,7 @@ fn write(
         port.port_security_enabled = on;
     }
     let groups = item.list::<String>("security_groups", "UUID")?;
-    let named = groups.as_ref().map(|_| ());
+    let groups_named = groups.is_some();
     if let Some(mut groups) = groups {
         for id in &groups {
             visible::<SecurityGroup>(model, caller, id)?;
@@ -169,6 +173,20 @@ fn write(
     if let Some(pairs) = item.objects("allowed_address_pairs")? {
         port.allowed_address_pairs = address_pairs(pairs, &port.mac_address)?;
     }
+    if let Some(policy) = chosen_policy(model, caller, item)? {
+        port.qos_policy_id = policy;
+    }
+    if let Some(name) = item.text("dns_name")? {
+        port.dns_name = dns_name(&name)?;
+    }
+    item.take("extra_dhcp_opts");
+    write_binding(model, port, item)?;
+    Ok(groups_named)
+}
+
+/// Writes what the binding depends on, and binds anew where that changed.
+fn write_binding(model: &Model, port: &mut Port, item: &mut Attributes) -> Result<(), Fault> {
+    let before = (port.host_id.clone(), port.vnic_type.clone(), port.profile.clone());
     if let Some(kind) = item.text("binding:vnic_type")? {
         if !VNIC_TYPES.contains(&kind.as_str()) {
             return Err(Fault::attribute("binding:vnic_type", format!("'{kind}' is not in {VNIC_TYPES:?}")));
@@ -178,6 +196,11 @@ fn write(
     match item.take_admin("binding:profile")? {
         None => {}
         Some(Value::Null) => port.profile = Map::new(),
+        Some(Value::Object(profile))
+            if Value::Object(profile.clone()).to_string().len() > LONGEST_PROFILE =>
+        {
+            return Err(Fault::input("binding:profile value too large"));
+        }
         Some(Value::Object(profile)) => port.profile = profile,
         Some(other) => {
             return Err(Fault::attribute("binding:profile", format!("'{other}' is not a dictionary")));
@@ -185,25 +208,24 @@ fn write(
     }
     match item.take_admin("binding:host_id")? {
         None => {}
-        Some(Value::Null) => port.bind("", ""),
-        // The same host again keeps the binding, unless it had failed.
-        Some(Value::String(host)) if host == port.host_id && port.is_bound() => {}
-        Some(Value::String(host)) => {
-            let vif_type = model.vif_type(&port.network_id, &host);
-            port.bind(&host, &vif_type);
-        }
+        Some(Value::Null) => port.host_id = String::new(),
+        Some(Value::String(host)) => port.host_id = host,
         Some(other) => {
             return Err(Fault::attribute("binding:host_id", format!("'{other}' is not a valid string")));
         }
     }
-    item.take("extra_dhcp_opts");
-    Ok(named)
+    // What is bound and stays as it is keeps its binding; one that failed is tried again by any update.
+    if !port.is_bound() || before != (port.host_id.clone(), port.vnic_type.clone(), port.profile.clone()) {
+        let host = port.host_id.clone();
+        port.bind(&host, model.vif(port, &host));
+    }
+    Ok(())
 }
 
 fn address_pairs(objects: Vec<Map<String, Value>>, own_mac: &str) -> Result<Vec<AddressPair>, Fault> {
     if objects.len() > MOST_PAIRS {
         return Err(Fault::bad(
-            "AddressPairsExhausted",
+            "AllowedAddressPairExhausted",
             format!("The number of allowed address pair exceeds the maximum {MOST_PAIRS}."),
         ));
     }
@@ -241,21 +263,28 @@ fn address_pairs(objects: Vec<Map<String, Value>>, own_mac: &str) -> Result<Vec<
     Ok(pairs)
 }
 
-fn check_security(port: &Port) -> Result<(), Fault> {
+/// Groups and pairs need port security. `groups_named`: this request brought the groups.
+fn check_security(port: &Port, groups_named: bool) -> Result<(), Fault> {
     if port.port_security_enabled {
         return Ok(());
+    }
+    if !port.allowed_address_pairs.is_empty() {
+        return Err(Fault::conflict(
+            "AddressPairAndPortSecurityRequired",
+            "Port Security must be enabled in order to have allowed address pairs on a port.",
+        ));
+    }
+    if !port.security_groups.is_empty() && groups_named {
+        return Err(Fault::bad(
+            "PortSecurityAndIPRequiredForSecurityGroups",
+            "Port security must be enabled and port must have an IP address in order to use security groups.",
+        ));
     }
     if !port.security_groups.is_empty() {
         return Err(Fault::conflict(
             "PortSecurityPortHasSecurityGroup",
             "Port has security group associated. Cannot disable port security or IP address until security group \
              is removed.",
-        ));
-    }
-    if !port.allowed_address_pairs.is_empty() {
-        return Err(Fault::conflict(
-            "AddressPairAndPortSecurityRequired",
-            "Port Security must be enabled in order to have allowed address pairs on a port.",
         ));
     }
     Ok(())
@@ -276,6 +305,13 @@ fn change_mac(model: &Model, port: &mut Port, text: &str) -> Result<(), Fault> {
         ));
     }
     let old = std::mem::replace(&mut port.mac_address, free_mac(model, &port.network_id, text)?);
+    // What the host makes from its hardware address follows it.
+    let made = model.self_made(&port.network_id, &port.mac_address);
+    for ip in &mut port.fixed_ips {
+        if let Some(new) = made.iter().find(|made| made.subnet_id == ip.subnet_id) {
+            ip.ip_address = new.ip_address;
+        }
+    }
     // Pairs that named no hardware address follow the port's.
     for pair in port.allowed_address_pairs.iter_mut().filter(|p| p.mac_address == old) {
         pair.mac_address.clone_from(&port.mac_address);

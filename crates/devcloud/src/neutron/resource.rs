@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::fault::Fault;
+use super::names_in_dns::assignment;
 use crate::caller::Caller;
 use crate::model::Model;
 use crate::model::network::Network;
@@ -191,8 +192,12 @@ resource! {
         self.standard.project_id == project
             || model.networks.get(&self.network_id).is_some_and(|n| n.standard.project_id == project)
     }
-    fn complete(&self, _model: &Model, item: &mut Map<String, Value>) {
+    fn complete(&self, model: &Model, item: &mut Map<String, Value>) {
         item.insert("extra_dhcp_opts".into(), Value::Array(Vec::new()));
+        item.insert("dns_assignment".into(), assignment(self));
+        let network = model.networks.get(&self.network_id);
+        let policy = network.and_then(|n| n.qos_policy_id.clone());
+        item.insert("qos_network_policy_id".into(), policy.into());
     }
 }
 resource! {

@@ -85,6 +85,7 @@ impl Writable for Subnet {
         check_pools(&subnet)?;
         let id = subnet.standard.id.clone();
         model.subnets.insert(id.clone(), subnet);
+        model.add_self_made(&id);
         if let Some(network) = model.networks.get_mut(&network_id) {
             network.standard.bump();
         }
@@ -130,8 +131,9 @@ impl Writable for Subnet {
                 ),
             ));
         }
-        for port in model.ports.values_mut() {
+        for port in model.ports.values_mut().filter(|port| uses(port)) {
             port.fixed_ips.retain(|ip| ip.subnet_id != *id);
+            port.standard.bump();
         }
         model.subnets.remove(id);
         if let Some(network) = model.networks.get_mut(&self.network_id) {
@@ -169,6 +171,11 @@ fn ipv6_mode(item: &mut Attributes, name: &str, ip_version: u8) -> Result<Option
 }
 
 fn check_modes(subnet: &Subnet) -> Result<(), Fault> {
+    if !subnet.enable_dhcp && (subnet.ipv6_ra_mode.is_some() || subnet.ipv6_address_mode.is_some()) {
+        return Err(Fault::input(
+            "ipv6_ra_mode or ipv6_address_mode cannot be set when enable_dhcp is set to False",
+        ));
+    }
     if let (Some(ra), Some(address)) = (&subnet.ipv6_ra_mode, &subnet.ipv6_address_mode)
         && ra != address
     {

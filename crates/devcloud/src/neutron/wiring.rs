@@ -9,6 +9,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::NeutronService;
 use crate::datapath::{NetworkDataPath, NetworkView, PortView};
+use crate::model::binding::Vif;
 use crate::model::views::Views;
 
 type NetworkLocks = BTreeMap<String, Arc<tokio::sync::Mutex<()>>>;
@@ -129,7 +130,7 @@ impl NeutronService {
         let failed = self.write(|model| {
             if let Some(port) = model.ports.get_mut(&view.id) {
                 let host = port.host_id.clone();
-                port.bind(&host, "binding_failed");
+                port.bind(&host, Vif::failed());
                 port.standard.bump();
                 model.refresh_status(&view.id);
             }
@@ -185,6 +186,10 @@ impl NeutronService {
                     && let Some(port) = model.ports.get_mut(&id)
                 {
                     port.standard.bump();
+                    // An agent reports BUILD before.
+                    if port.status == "ACTIVE" {
+                        port.standard.bump();
+                    }
                 }
             }
             Ok(())

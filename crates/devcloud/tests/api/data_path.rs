@@ -150,22 +150,40 @@ async fn filtering_is_in_place_when_the_answer_comes_and_members_reach_other_por
 }
 
 #[tokio::test]
+async fn pairs_and_switched_off_port_security_reach_the_data_path() {
+    let (cloud, path, network) = start().await;
+    let pairs =
+        json!([{"ip_address": "10.7.0.0/24"}, {"ip_address": "fd07::1", "mac_address": "02:00:00:00:00:01"}]);
+    let body = json!({"network_id": network, "binding:host_id": "h", "allowed_address_pairs": pairs});
+    let port = cloud.port(body).await.body["port"].clone();
+    let view = path.port(&id(&port)).unwrap();
+    let own = port["mac_address"].as_str().unwrap().to_owned();
+    let wanted = [(own, "10.7.0.0/24"), ("02:00:00:00:00:01".to_owned(), "fd07::1/128")];
+    assert_eq!(view.pairs, wanted.map(|(mac, net)| (mac, net.parse().unwrap())));
+    assert!(view.port_security);
+    let off = json!({"port_security_enabled": false, "allowed_address_pairs": [], "security_groups": []});
+    cloud.put(&format!("ports/{}", id(&port)), json!({"port": off})).await;
+    assert!(!path.port(&id(&port)).unwrap().port_security);
+}
+
+#[tokio::test]
 async fn a_port_follows_its_device() {
     let (cloud, path, network) = start().await;
     let port = cloud.port(json!({"network_id": network, "binding:host_id": "h"})).await.body["port"].clone();
     assert_eq!(port["status"], "DOWN");
     let id = id(&port);
-    for (up, status) in [(true, "ACTIVE"), (false, "DOWN")] {
+    // BUILD counts, too.
+    for (up, status, revision) in [(true, "ACTIVE", 3), (false, "DOWN", 4)] {
         path.links.send((id[..11].to_owned(), up)).unwrap();
         let mut seen = serde_json::Value::Null;
         for _ in 0..100 {
-            seen = cloud.get(&format!("ports/{id}")).await.body["port"]["status"].clone();
-            if seen == status {
+            seen = cloud.get(&format!("ports/{id}")).await.body["port"].clone();
+            if seen["status"] == status {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        assert_eq!(seen, status);
+        assert_eq!((&seen["status"], &seen["revision_number"]), (&json!(status), &json!(revision)));
     }
 }
 

@@ -1,9 +1,17 @@
 //! The cloud as its clients see it: over HTTP, without a data path.
 
 #[cfg(test)]
+mod auto_addresses;
+#[cfg(test)]
+mod bindings;
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod data_path;
+#[cfg(test)]
+mod dhcp;
+#[cfg(test)]
+mod dns;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
@@ -18,6 +26,8 @@ mod networks;
 mod persistence;
 #[cfg(test)]
 mod ports;
+#[cfg(test)]
+mod qos;
 #[cfg(test)]
 mod request_log;
 #[cfg(test)]

@@ -138,14 +138,44 @@ async fn address_pairs_and_port_security_have_their_limits() {
     let ten = cloud.port(json!({"network_id": network, "allowed_address_pairs": pairs(10)})).await;
     assert_eq!(ten.body["port"]["allowed_address_pairs"][0]["mac_address"], ten.body["port"]["mac_address"]);
     let eleven = json!({"network_id": network, "allowed_address_pairs": pairs(11)});
-    cloud.port(eleven).await.refused(400, "AddressPairsExhausted");
+    cloud.port(eleven).await.refused(400, "AllowedAddressPairExhausted");
     let open = cloud.port(json!({"network_id": network, "port_security_enabled": false})).await;
     assert_eq!(open.body["port"]["security_groups"], json!([]));
     let path = format!("ports/{}", id(&ten.body["port"]));
-    let off = json!({"port": {"port_security_enabled": false}});
-    cloud.put(&path, off).await.refused(409, "PortSecurityPortHasSecurityGroup");
-    let off = json!({"port": {"port_security_enabled": false, "security_groups": []}});
-    cloud.put(&path, off).await.refused(409, "AddressPairAndPortSecurityRequired");
+    let off = |mut more: Value| {
+        more["port_security_enabled"] = json!(false);
+        json!({"port": more})
+    };
+    let group = &ten.body["port"]["security_groups"][0];
+    let none = json!([]);
+    let table = [
+        (json!({}), 409, "AddressPairAndPortSecurityRequired"),
+        (json!({"security_groups": none}), 409, "AddressPairAndPortSecurityRequired"),
+        (json!({"allowed_address_pairs": none}), 409, "PortSecurityPortHasSecurityGroup"),
+        (
+            json!({"allowed_address_pairs": none, "security_groups": [group]}),
+            400,
+            "PortSecurityAndIPRequiredForSecurityGroups",
+        ),
+    ];
+    for (more, status, kind) in table {
+        cloud.put(&path, off(more)).await.refused(status, kind);
+    }
+    let both = json!({"allowed_address_pairs": none, "security_groups": none});
+    assert_eq!(cloud.put(&path, off(both)).await.status, 200);
+    let refused = json!({"network_id": network, "port_security_enabled": false, "security_groups": [group]});
+    cloud.port(refused).await.refused(400, "PortSecurityAndIPRequiredForSecurityGroups");
+    let refused =
+        json!({"network_id": network, "port_security_enabled": false, "allowed_address_pairs": pairs(1)});
+    cloud.port(refused).await.refused(409, "AddressPairAndPortSecurityRequired");
+    // A network's ports do as it says, unless they say otherwise; a service's port has none.
+    let open = cloud.create("networks", "network", json!({"port_security_enabled": false})).await;
+    let port = cloud.port(json!({"network_id": open["id"]})).await.body["port"].clone();
+    assert_eq!((&port["port_security_enabled"], &port["security_groups"]), (&json!(false), &json!([])));
+    let port = cloud.port(json!({"network_id": open["id"], "port_security_enabled": true})).await;
+    assert_eq!(port.body["port"]["security_groups"], json!([group]));
+    let port = cloud.port(json!({"network_id": network, "device_owner": "network:dhcp"})).await;
+    assert_eq!(port.body["port"]["port_security_enabled"], false);
 }
 
 #[tokio::test]

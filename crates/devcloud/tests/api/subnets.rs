@@ -83,7 +83,7 @@ async fn dhcp_takes_the_first_free_address_and_leaves_with_the_subnet() {
 async fn a_slaac_subnet_gives_the_address_made_from_the_mac() {
     let cloud = Cloud::start().await;
     let network = cloud.network().await;
-    let body = json!({"network_id": network, "ip_version": 6, "cidr": "fd00:1::/64", "enable_dhcp": false,
+    let body = json!({"network_id": network, "ip_version": 6, "cidr": "fd00:1::/64",
                       "ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"});
     let subnet = id(&cloud.create("subnets", "subnet", body).await);
     let port = cloud.port(json!({"network_id": network, "mac_address": "fa:16:3e:00:00:01"})).await;
@@ -91,4 +91,21 @@ async fn a_slaac_subnet_gives_the_address_made_from_the_mac() {
     let fixed = json!([{"subnet_id": subnet, "ip_address": "fd00:1::9"}]);
     let refused = cloud.port(json!({"network_id": network, "fixed_ips": fixed})).await;
     refused.refused(400, "AllocationOnAutoAddressSubnet");
+}
+
+#[tokio::test]
+async fn subnets_of_both_families_are_made_in_one_call_or_not_at_all() {
+    let cloud = Cloud::start().await;
+    let network = cloud.network().await;
+    let four = json!({"network_id": network, "ip_version": 4, "cidr": "10.1.0.0/24"});
+    let six = json!({"network_id": network, "ip_version": 6, "cidr": "fd00:1::/64"});
+    let bad = json!({"network_id": network, "ip_version": 4, "cidr": "10.1.0.128/25"});
+    cloud.post("subnets", json!({"subnets": [four, six, bad]})).await.refused(400, "InvalidInput");
+    assert_eq!(cloud.get("subnets").await.body["subnets"], json!([]));
+    let made = cloud.post("subnets", json!({"subnets": [four, six]})).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let subnets = made.body["subnets"].as_array().unwrap();
+    assert_eq!((&subnets[0]["cidr"], &subnets[1]["ip_version"]), (&json!("10.1.0.0/24"), &json!(6)));
+    let shown = cloud.get(&format!("networks/{network}")).await.body["network"].clone();
+    assert_eq!(shown["subnets"].as_array().unwrap().len(), 2);
 }

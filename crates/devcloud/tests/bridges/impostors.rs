@@ -60,6 +60,58 @@ fn forged_senders_are_dropped() {
 }
 
 #[test]
+fn a_pair_opens_its_range_for_its_hardware_address_alone() {
+    in_world(|world| async move {
+        world.bridges.network_up(&network(NET)).await.unwrap();
+        let everything = || vec![rule(false, false), rule(false, true), rule(true, false), rule(true, true)];
+        let a = world.run(port(10, NET, everything())).await;
+        let b = world.run(port(11, NET, everything())).await;
+        let know = || {
+            for address in ["10.5.0.11", "fd05::11"] {
+                ip(&a.netns, &format!("neigh replace {address} lladdr fa:16:3e:00:00:0b dev eth0"));
+            }
+        };
+        for address in ["10.5.0.99/24", "10.5.0.65/24"] {
+            ip(&a.netns, &format!("addr add {address} dev eth0"));
+        }
+        ip(&a.netns, "addr add fd05::99/64 dev eth0 nodad");
+        know();
+        let (to, to6) = (b.udp((b.four(), 7000).into()), b.udp((b.six(), 7000).into()));
+        let send =
+            |from: &str, to, expected| arrives(&a.udp(from.parse().unwrap()), to, expected) == expected;
+        assert!(send("10.5.0.99:0", &to, false));
+        let range = |mac: &str, net: &str| (mac.to_owned(), net.parse().unwrap());
+        let mut paired = a.port.clone();
+        paired.pairs = vec![range(&a.port.mac, "10.5.0.96/29"), range(&a.port.mac, "fd05::98/125")];
+        // Overlapping ones, as a user may write them.
+        paired.pairs.push(range(&a.port.mac, "10.5.0.99/32"));
+        paired.pairs.push(range("fa:16:3e:00:00:77", "10.5.0.64/29"));
+        world.bridges.port_up(&paired).await.unwrap();
+        assert!(send("10.5.0.99:0", &to, true));
+        assert!(send("[fd05::99]:0", &to6, true));
+        assert!(send("10.5.0.65:0", &to, false));
+        // Others find the paired addresses, too.
+        let c = world.run(port(12, NET, everything())).await;
+        for towards in ["10.5.0.99:7000", "[fd05::99]:7000"] {
+            let from = if towards.starts_with('[') { "[fd05::12]:0" } else { "10.5.0.12:0" };
+            c.udp(from.parse().unwrap()).send_to(b"x", towards).unwrap();
+        }
+        tokio::time::sleep(SILENCE).await;
+        let table = ip(&c.netns, "neigh show");
+        assert_eq!(table.matches("fa:16:3e:00:00:0a").count(), 2, "{table}");
+        ip(&a.netns, "link set eth0 address fa:16:3e:00:00:77");
+        know();
+        assert!(send("10.5.0.65:0", &to, true));
+        assert!(send("10.5.0.99:0", &to, false));
+        paired.pairs = vec![range("fa:16:3e:00:00:77", "0.0.0.0/0"), range("fa:16:3e:00:00:77", "::/0")];
+        world.bridges.port_up(&paired).await.unwrap();
+        assert!(send("10.5.0.99:0", &to, true));
+        world.bridges.port_up(&a.port).await.unwrap();
+        assert!(send("10.5.0.99:0", &to, false));
+    });
+}
+
+#[test]
 fn a_dhcp_server_in_a_container_is_not_heard() {
     in_world(|world| async move {
         world.bridges.network_up(&network(NET)).await.unwrap();

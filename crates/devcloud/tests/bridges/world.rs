@@ -79,6 +79,7 @@ pub(crate) fn port(number: u8, network: &str, rules: Vec<RuleView>) -> PortView 
             format!("10.5.0.{number}").parse().unwrap(),
             format!("fd05::{number}").parse().unwrap(),
         ],
+        pairs: vec![],
         vif_type: "tap".into(),
         admin_state_up: true,
         port_security: true,

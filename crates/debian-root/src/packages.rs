@@ -19,6 +19,7 @@ pub const HOST: &[Package] = &[
     ("xfsprogs", "/sbin/mkfs.xfs"),
     ("btrfs-progs", "/bin/mkfs.btrfs"),
     ("util-linux", "/usr/bin/nsenter"),
+    ("openvswitch-switch", "/usr/sbin/ovs-vswitchd"),
     ("ca-certificates", "/etc/ssl/certs/ca-certificates.crt"),
 ];
 

@@ -1,6 +1,7 @@
-//! What can go wrong between this process and the kernel's network links.
+//! What can go wrong between this process, the kernel's network links and Open vSwitch.
 
 use std::io;
+use std::path::PathBuf;
 
 /// Result of a call of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -64,6 +65,106 @@ pub enum Error {
         link: String,
         /// How long was waited; `None`: the socket is closed.
         seconds: Option<u64>,
+    },
+    /// Nobody listens at the database's socket.
+    #[error(
+        "cannot reach Open vSwitch's database at {}: {source}; start ovsdb-server (systemctl start \
+         openvswitch-switch) or set the socket's path",
+        socket.display()
+    )]
+    OvsAbsent {
+        /// The socket.
+        socket: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The database's answer did not come.
+    #[error(
+        "{operation} {port} got no answer from Open vSwitch's database at {} within {seconds} s: {cause}; look \
+         into ovsdb-server's log, restart it and try again",
+        socket.display()
+    )]
+    OvsNoAnswer {
+        /// What was attempted.
+        operation: &'static str,
+        /// The port.
+        port: String,
+        /// The socket.
+        socket: PathBuf,
+        /// How long was waited.
+        seconds: f32,
+        /// What happened instead.
+        cause: String,
+    },
+    /// What listens at the database's socket is something else.
+    #[error(
+        "the answer of Open vSwitch's database at {} cannot be read: {text}; check that ovsdb-server listens there",
+        socket.display()
+    )]
+    OvsMalformed {
+        /// The socket.
+        socket: PathBuf,
+        /// What it sent.
+        text: String,
+    },
+    /// The database refused a transaction; nothing of it happened.
+    #[error(
+        "{operation} {port} was refused by Open vSwitch's database: {text}; look into ovsdb-server's log"
+    )]
+    OvsRefused {
+        /// What was attempted.
+        operation: &'static str,
+        /// The port.
+        port: String,
+        /// Its own words.
+        text: String,
+    },
+    /// The bridge a port shall be in does not exist.
+    #[error(
+        "there is no Open vSwitch bridge named {bridge}; check that this host's Neutron agent, which makes it, runs \
+         and that binding:vif_details of the port names the right one"
+    )]
+    NoBridge {
+        /// Its name.
+        bridge: String,
+    },
+    /// A port of the wanted name is somebody else's.
+    #[error(
+        "port {port} of Open vSwitch {found}; it is not touched here: remove it with ovs-vsctl del-port {port} if \
+         nobody needs it"
+    )]
+    OvsForeign {
+        /// Its name.
+        port: String,
+        /// What it is, in words.
+        found: String,
+    },
+    /// ovs-vswitchd cannot use the link.
+    #[error(
+        "ovs-vswitchd cannot attach port {port} to bridge {bridge}: {cause}; check that the link exists and look \
+         into ovs-vswitchd's log"
+    )]
+    OvsPort {
+        /// The port.
+        port: String,
+        /// Its bridge.
+        bridge: String,
+        /// Its own words.
+        cause: String,
+    },
+    /// The database holds the change, the switch has not taken it over.
+    #[error(
+        "{operation} {port} was not taken over by ovs-vswitchd within {seconds} s; check that it runs \
+         (systemctl status openvswitch-switch) and try again"
+    )]
+    OvsNotProcessed {
+        /// What was attempted.
+        operation: &'static str,
+        /// The port.
+        port: String,
+        /// How long was waited at most.
+        seconds: f32,
     },
 }
 

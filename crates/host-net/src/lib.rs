@@ -1,4 +1,4 @@
-//! Links, addresses and routes of one network namespace over netlink. No policy.
+//! Links, addresses and routes of one network namespace over netlink, and ports of Open vSwitch. No policy.
 //!
 //! Every call may be repeated: what is wanted and already there is success, so is what is unwanted and already
 //! gone. What stands in the way but is not what was asked for is an error that names it; it is never reused and
@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod link;
 mod name;
+pub mod ovs;
 mod route;
 mod socket;
 mod veth;

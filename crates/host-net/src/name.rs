@@ -1,4 +1,7 @@
-//! Which names the kernel gives to links.
+//! Names of links: which the kernel allows, and which link has one.
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, netdevice, socket_with};
 
 use crate::{Error, Result};
 
@@ -11,6 +14,22 @@ pub(crate) fn checked(name: &str) -> Result<&str> {
         Ok(name)
     } else {
         Err(Error::Name { name: name.to_owned() })
+    }
+}
+
+/// The number of the link of this name in the network namespace of the calling thread.
+pub(crate) fn index_of(name: &str) -> Result<Option<u32>> {
+    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
+        .map_err(|errno| Error::Socket(errno.into()))?;
+    match netdevice::name_to_index(socket, name) {
+        Ok(index) => Ok(Some(index)),
+        Err(Errno::NODEV) => Ok(None),
+        Err(errno) => Err(Error::Kernel {
+            operation: "look-up",
+            link: name.to_owned(),
+            errno: errno.raw_os_error(),
+            text: String::new(),
+        }),
     }
 }
 

@@ -35,7 +35,11 @@ enum Openstack {
     /// Ends the lab; only logs and the image stay.
     Down,
     /// What runs, and how much memory it takes.
-    Status,
+    Status {
+        /// What users of the lab need, as one JSON object; fails when the lab is not up.
+        #[arg(long)]
+        json: bool,
+    },
     /// Proves that packets flow between two ports, and that security groups stop them.
     Check,
     /// Runs a command inside.
@@ -73,7 +77,7 @@ fn run(Lab::Openstack { action }: Lab) -> Result<ExitCode> {
         Openstack::Image => openstack::image().map(drop)?,
         Openstack::Up(options) => openstack::up(&options)?,
         Openstack::Down => openstack::down()?,
-        Openstack::Status => openstack::status()?,
+        Openstack::Status { json } => openstack::status(json)?,
         Openstack::Check => openstack::check()?,
         Openstack::Run { command } => return openstack::run(&command),
         Openstack::Supervise(options) => openstack::supervise(&options)?,

@@ -1,7 +1,8 @@
-//! Developer tasks: `cargo xtask demo | test | lint | bench`.
+//! Developer tasks: `cargo xtask demo | test | lab | lint | bench`.
 
 mod engine;
 mod exec;
+mod lab;
 mod lint;
 mod test;
 
@@ -33,6 +34,11 @@ enum Task {
     },
     /// Every test; the behaviour suite runs against each Docker generation that can be had.
     Test(test::Test),
+    /// Real services on this machine, for the tests.
+    Lab {
+        #[command(subcommand)]
+        lab: lab::Lab,
+    },
     /// Formatting, clippy with warnings denied, documentation, dependency policy.
     Lint,
     /// Counts and measurements, printed as a table or, with `--json`, as one object.
@@ -70,6 +76,7 @@ fn run(task: Task) -> Result<()> {
             exec::program(exec::target_dir().join("release/kuryr")).arg("demo").args(arguments).run()
         }
         Task::Test(test) => test.run(),
+        Task::Lab { lab } => lab.run(),
         Task::Lint => lint::run(),
         Task::Bench { what: Bench::Calls, json } => {
             debian::install(debian::HOST)?;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::client::{Client, text};
 use super::endpoint::Endpoint;
-use super::{HOST, layout, running};
+use super::{HOST, running};
 
 /// As long as rules may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -24,8 +24,8 @@ const BLOCKED: Duration = Duration::ZERO;
 /// The first thing that is not as it should be.
 pub fn check() -> Result<()> {
     let lab = running()?;
-    let place = lab.place(&layout::host())?;
-    let netns = NetNs::of_pid(lab.init).context("open the lab's network namespace")?;
+    let place = lab.place()?;
+    let netns = NetNs::of_pid(lab.pid).context("open the lab's network namespace")?;
     let tenant = Client::new(&netns, "demo", "demo")?;
     let mut made = Made { tenant: &tenant, paths: Vec::new() };
     traffic(&place, &tenant, &mut made)

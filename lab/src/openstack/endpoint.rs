@@ -85,7 +85,7 @@ impl<'a> Endpoint<'a> {
 
     fn serve(&self, port: &str) -> Result<HostProcess> {
         let busybox = ["ip", "netns", "exec", &self.name, "busybox"];
-        let listen = ["nc", "-lk", "-p", port, "-e", "echo", "hello"];
+        let listen = ["nc", "-ll", "-p", port, "-e", "echo", "hello"];
         let args = clean("", &[&busybox[..], &listen[..]].concat());
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         self.place.spawn("env", &args, std::path::Path::new("/dev/null")).context("start a server")

@@ -31,6 +31,11 @@ pub(crate) fn host() -> PathBuf {
     home().join("kuryr-lab-openstack")
 }
 
+/// What users of the lab share with it; seen inside at the same path. On a disk, for engines and volumes.
+pub(crate) fn share() -> PathBuf {
+    home().join("share")
+}
+
 /// One log per service.
 pub(crate) fn logs() -> PathBuf {
     home().join("log")

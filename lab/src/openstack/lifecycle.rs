@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
@@ -20,19 +19,11 @@ pub struct UpOptions {
     /// Also Neutron's DHCP agent, which puts a port of its own on each network with DHCP.
     #[arg(long)]
     pub dhcp: bool,
-    /// A directory of this machine that appears inside at the same path; `/var/tmp` does anyway.
-    #[arg(long, value_name = "DIRECTORY")]
-    pub share: Vec<PathBuf>,
 }
 
 impl UpOptions {
-    fn arguments(&self) -> Vec<std::ffi::OsString> {
-        let mut all = Vec::new();
-        all.extend(self.dhcp.then(|| "--dhcp".into()));
-        for path in &self.share {
-            all.extend(["--share".into(), path.into()]);
-        }
-        all
+    fn arguments(&self) -> Option<&'static str> {
+        self.dhcp.then_some("--dhcp")
     }
 }
 
@@ -114,9 +105,11 @@ fn end() -> Result<()> {
     };
     image::remove(&layout::pids())?;
     let host = layout::host();
-    if host.exists() {
-        await_end_of_mounts(&host)?;
-        private_host::remove_directory(&host).with_context(|| format!("remove {}", host.display()))?;
+    await_end_of_mounts(&host)?;
+    for dir in [&host, &layout::share()] {
+        if dir.exists() {
+            private_host::remove_directory(dir).with_context(|| format!("remove {}", dir.display()))?;
+        }
     }
     private_host::remove_cgroups(&host.file_name().unwrap_or_default().to_string_lossy());
     image::remove(&state::file())?;
@@ -147,9 +140,13 @@ fn uses(dir: &str) -> bool {
 /// Prints what runs.
 ///
 /// # Errors
-/// When it cannot be told.
-pub fn status() -> Result<()> {
+/// When it cannot be told; as JSON also when the lab is not up.
+pub fn status(json: bool) -> Result<()> {
     let mut out = std::io::stdout();
+    if json {
+        writeln!(out, "{}", serde_json::to_string(&running()?)?)?;
+        return Ok(());
+    }
     let Some(state) = running_state()? else {
         writeln!(out, "down")?;
         return Ok(());
@@ -178,7 +175,7 @@ pub fn status() -> Result<()> {
 /// # Errors
 /// When the lab is not up.
 pub fn run(command: &[String]) -> Result<ExitCode> {
-    let place = running()?.place(&layout::host())?;
+    let place = running()?.place()?;
     let words: Vec<&str> = command.iter().map(String::as_str).collect();
     let status = place.command("env").args(clean("", &words)).status().context("cannot start the command")?;
     Ok(ExitCode::from(status.code().and_then(|c| u8::try_from(c).ok()).unwrap_or(1)))

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use private_host::Place;
 use serde::{Deserialize, Serialize};
 
-use super::layout;
+use super::{HOST, KEYSTONE, NEUTRON, layout};
 
 /// How far the supervisor is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,22 +44,30 @@ pub(crate) fn file() -> PathBuf {
     layout::home().join("state.json")
 }
 
-/// A lab that is up.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A lab that is up, as its users need it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Running {
     /// Pid of the host's first process.
-    pub init: u32,
+    pub pid: u32,
+    /// A directory with the same path inside and outside.
+    pub share: PathBuf,
+    /// Where Keystone listens inside.
+    pub identity: &'static str,
+    /// Where Neutron listens inside.
+    pub networking: &'static str,
+    /// The name under which the host's Open vSwitch agent reports.
+    pub agent: &'static str,
     /// Where the services log.
     pub logs: PathBuf,
 }
 
 impl Running {
-    /// The host as a place to run things in; `dir` is a directory that lies in one of the shared ones.
+    /// The host as a place to run things in, with the shared directory for what they leave.
     ///
     /// # Errors
     /// When it has ended in the meantime.
-    pub fn place(&self, dir: &std::path::Path) -> Result<Place> {
-        Ok(Place::join(self.init, dir)?)
+    pub fn place(&self) -> Result<Place> {
+        Ok(Place::join(self.pid, &self.share)?)
     }
 }
 
@@ -69,8 +77,15 @@ impl Running {
 /// When none is.
 pub fn running() -> Result<Running> {
     match running_state()? {
-        Some(State { phase: Phase::Up, init, .. }) => Ok(Running { init, logs: layout::logs() }),
-        Some(State { phase, .. }) => bail!("the lab is not up ({phase:?}); see {}", layout::logs().display()),
+        Some(State { phase: Phase::Up, init, .. }) => Ok(Running {
+            pid: init,
+            share: layout::share(),
+            identity: KEYSTONE,
+            networking: NEUTRON,
+            agent: HOST,
+            logs: layout::logs(),
+        }),
+        Some(_) => bail!("the lab is not up yet; see {}", layout::logs().display()),
         None => bail!("the lab does not run; start it with `cargo xtask lab openstack up`"),
     }
 }

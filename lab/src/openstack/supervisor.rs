@@ -1,7 +1,6 @@
 //! The process that owns the running lab.
 
 use std::fs::File;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -15,9 +14,6 @@ use super::services::{
 };
 use super::state::{Phase, State};
 use super::{HOST, UpOptions, image, layout, ready};
-
-/// Where tests keep their worlds; seen inside at the same path.
-const WORLDS: &str = "/var/tmp";
 
 /// Starts the lab and owns it until it is told to end. Started by `up`, which prepared the image.
 ///
@@ -60,8 +56,9 @@ fn own(options: &UpOptions, state: &mut State) -> Result<()> {
         name: HOST.into(),
         dir: layout::host(),
         root: image::current_root()?,
-        share: shares(options),
+        share: vec![layout::share()],
     };
+    std::fs::create_dir_all(layout::share()).context("create the shared directory")?;
     let host = PrivateHost::start(&settings)?;
     state.init = host.pid();
     state.write()?;
@@ -86,12 +83,6 @@ fn own(options: &UpOptions, state: &mut State) -> Result<()> {
         }
     });
     Ok(())
-}
-
-fn shares(options: &UpOptions) -> Vec<PathBuf> {
-    let mut all = vec![PathBuf::from(WORLDS)];
-    all.extend(options.share.iter().filter(|path| !path.starts_with(WORLDS)).cloned());
-    all
 }
 
 fn start(services: &mut Services<'_>, options: &UpOptions, started: Instant) -> Result<()> {

@@ -1,0 +1,70 @@
+//! `cargo xtask lab`.
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::debian;
+use crate::exec::{Cargo, program, target_dir};
+
+/// Which lab.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Lab {
+    /// Real Keystone, Neutron and Open vSwitch in a private host; see `docs/lab.md`.
+    Openstack {
+        /// What to do.
+        #[command(subcommand)]
+        action: Action,
+    },
+}
+
+/// What to do with the lab.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Action {
+    /// Prepares what `up` starts from: packages, databases, users. Does nothing when it is up to date.
+    Image,
+    /// Starts the lab and waits until ports can be bound. Does nothing when it runs.
+    Up {
+        /// Also Neutron's DHCP agent.
+        #[arg(long)]
+        dhcp: bool,
+    },
+    /// Ends the lab; only logs and the image stay.
+    Down,
+    /// What runs, and how much memory it takes.
+    Status,
+    /// Proves that packets flow between two ports, and that security groups stop them; `up` first.
+    Check,
+    /// `up` if needed, the check, then the behaviour suite on it.
+    Test,
+    /// Runs a command inside.
+    Run {
+        /// The command.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        command: Vec<String>,
+    },
+}
+
+impl Lab {
+    pub(crate) fn run(self) -> Result<()> {
+        let Self::Openstack { action } = self;
+        debian::install(debian::LAB)?;
+        Cargo::new("build").args(["--quiet", "--locked", "--package", "lab"]).run()?;
+        match action {
+            Action::Image => openstack(["image"]),
+            Action::Up { dhcp: false } => openstack(["up"]),
+            Action::Up { dhcp: true } => openstack(["up", "--dhcp"]),
+            Action::Down => openstack(["down"]),
+            Action::Status => openstack(["status"]),
+            Action::Check => openstack(["check"]),
+            Action::Test => {
+                openstack(["up"])?;
+                openstack(["check"])
+            }
+            Action::Run { command } => openstack(["run", "--"].map(str::to_owned).into_iter().chain(command)),
+        }
+    }
+}
+
+fn openstack(args: impl IntoIterator<Item = impl AsRef<std::ffi::OsStr>>) -> Result<()> {
+    program(target_dir().join("debug/lab")).arg("openstack").args(args).run()
+}

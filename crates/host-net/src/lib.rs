@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod link;
 mod name;
+mod offload;
 pub mod ovs;
 mod route;
 mod socket;

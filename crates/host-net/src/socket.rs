@@ -14,7 +14,7 @@ use rtnetlink::sys::{AsyncSocket, Socket, TokioSocket, protocols::NETLINK_ROUTE}
 use crate::{Error, Result};
 
 /// How long one request may take. The kernel answers within milliseconds; a lost answer must not hang its caller.
-const DEADLINE: Duration = Duration::from_secs(5);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 /// A dump that raced with a change is asked for again, this often at most.
 const DUMP_TRIES: usize = 5;
 /// `NLM_F_DUMP_INTR` of `linux/netlink.h`.
@@ -73,6 +73,10 @@ impl Links {
     /// The namespace these links are in.
     #[must_use]
     pub fn netns(&self) -> &os::netns::NetNs {
+        &self.netns
+    }
+
+    pub(crate) fn shared_netns(&self) -> &Arc<os::netns::NetNs> {
         &self.netns
     }
 

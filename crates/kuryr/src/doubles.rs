@@ -9,4 +9,5 @@ mod rules;
 mod switch;
 
 pub(crate) use cloud::Cloud;
+pub(crate) use devices::{Function, Script};
 pub(crate) use process::{Fault, Process, World};

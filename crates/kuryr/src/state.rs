@@ -257,9 +257,12 @@ pub(crate) struct HookCall {
 }
 
 impl Plug {
-    /// Whether it is a virtual function at that PCI address.
-    pub(crate) fn uses_slot(&self, wanted: &str) -> bool {
-        matches!(&self.driver, Driver::Sriov { slot, .. } if slot == wanted)
+    /// PCI address of the virtual function it hands over, if it does.
+    pub(crate) fn slot(&self) -> Option<&str> {
+        match &self.driver {
+            Driver::Sriov { slot, .. } => Some(slot),
+            _ => None,
+        }
     }
 }
 

@@ -37,7 +37,7 @@ impl Host {
     #[must_use]
     pub fn new(links: host_net::Links, paths: HostPaths) -> Self {
         Self {
-            switch: Arc::new(switch::OpenVswitch::new(paths.ovsdb_socket)),
+            switch: Arc::new(host_net::ovs::OpenVswitch::new(paths.ovsdb_socket)),
             functions: Arc::new(functions::Functions::new(links.clone(), paths.sysfs)),
             hooks: Arc::new(scripts::Scripts::new(paths.bindir)),
             links: Arc::new(links),

@@ -1,41 +1,47 @@
-//! Open vSwitch.
-
-use std::path::PathBuf;
+//! Open vSwitch, by [`host_net::ovs`].
 
 use async_trait::async_trait;
+use host_net::Error;
+use host_net::ovs::{OpenVswitch, PortSpec};
 
-use crate::host::{HostError, Switch, SwitchPort};
-
-#[derive(Debug)]
-pub(super) struct OpenVswitch {
-    socket: PathBuf,
-}
-
-impl OpenVswitch {
-    pub(super) fn new(socket: PathBuf) -> Self {
-        Self { socket }
-    }
-
-    fn unserved<T>(&self) -> Result<T, HostError> {
-        Err(HostError(format!("{}: this build does not talk to Open vSwitch", self.socket.display())))
-    }
-}
+use super::links::refused;
+use crate::host::{HostError, IFACE_ID, KURYR, Switch, SwitchPort};
 
 #[async_trait]
 impl Switch for OpenVswitch {
-    async fn ensure_port(&self, _: &SwitchPort) -> Result<(), HostError> {
-        self.unserved()
+    async fn ensure_port(&self, port: &SwitchPort) -> Result<(), HostError> {
+        let SwitchPort { bridge, name, external_ids } = port.clone();
+        Self::ensure_port(self, &PortSpec { bridge, name, external_ids }).await.map_err(refused)
     }
 
-    async fn delete_port(&self, _: &str, _: &str) -> Result<(), HostError> {
-        self.unserved()
+    async fn delete_port(&self, name: &str, iface_id: &str) -> Result<(), HostError> {
+        let found = self.ports_of(KURYR).await.map_err(refused)?.into_iter().find(|port| port.name == name);
+        let Some(found) = found else { return Ok(()) };
+        if found.external_ids.get(IFACE_ID).is_none_or(|id| id != iface_id) {
+            tracing::warn!(port = name, "a port of ours for another Neutron port, left alone");
+            return Ok(());
+        }
+        match Self::delete_port(self, name).await {
+            Err(error @ Error::OvsForeign { .. }) => {
+                tracing::warn!(%error, "not a port of ours, left alone");
+                Ok(())
+            }
+            outcome => outcome.map_err(refused),
+        }
     }
 
     async fn ports(&self) -> Result<Vec<SwitchPort>, HostError> {
-        self.unserved()
+        let found = self.ports_of(KURYR).await.map_err(refused)?;
+        Ok(found
+            .into_iter()
+            .map(|port| SwitchPort { bridge: port.bridge, name: port.name, external_ids: port.external_ids })
+            .collect())
     }
 
-    async fn is_userspace(&self, _: &str) -> Result<bool, HostError> {
-        self.unserved()
+    async fn is_userspace(&self, bridge: &str) -> Result<bool, HostError> {
+        match self.datapath_type(bridge).await.map_err(refused)? {
+            Some(datapath) => Ok(datapath == "netdev"),
+            None => Err(HostError(format!("there is no bridge {bridge}; create it with `ovs-vsctl add-br`"))),
+        }
     }
 }

@@ -23,6 +23,8 @@ pub(crate) enum Fault {
     Down,
     /// The answer is lost, and the effect comes when the test lets it.
     Late,
+    /// Never answered, no effect.
+    Hang,
     /// Something about every port changes just before.
     Stir,
     /// Somebody else takes the operator's ports just before.
@@ -137,6 +139,7 @@ impl Process {
                 run()?;
                 Err(Error::Timeout { service: "network", operation: name.to_owned(), seconds: 1 })
             }
+            Some(Fault::Hang) => std::future::pending().await,
             Some(Fault::DieBefore) => self.die().await,
             Some(Fault::DieAfter) => {
                 let _ = run();

@@ -1,10 +1,9 @@
 //! Creation of an endpoint: one change of the port in Neutron, then its link on this host.
 
-use std::time::Duration;
-
 use ipnet::IpNet;
 use openstack::MacAddr;
 use openstack::network::{Port, PortUpdate};
+use tokio::time::Instant;
 
 use super::merge::addresses_to_set;
 use crate::api::{CreatedEndpoint, EndpointRequest};
@@ -14,11 +13,9 @@ use crate::service::{Inner, settle};
 use crate::state::{EndpointRow, NetworkRow, Phase, PortRow};
 use crate::{Error, Result, binding, names};
 
-/// Longest wait for a port to become ACTIVE; Docker's patience is 30 s.
-const LONGEST_WAIT: Duration = Duration::from_secs(20);
-
 impl Inner {
     pub(crate) async fn create_endpoint(&self, request: EndpointRequest) -> Result<CreatedEndpoint> {
+        let begun = Instant::now();
         names::check_docker_id("network", &request.network_id)?;
         names::check_docker_id("endpoint", &request.endpoint_id)?;
         let advice = "create the Docker network again";
@@ -65,7 +62,7 @@ impl Inner {
             answered_mac: None,
         };
         self.endpoints.put(&row.id, &row)?;
-        if let Err(error) = self.plug(&mut row, ports, &network, request.mac, opening).await {
+        if let Err(error) = self.plug(&mut row, ports, &network, request.mac, opening, begun).await {
             if let Err(error) = self.undo_endpoint(row).await {
                 tracing::warn!(%error, "cannot undo the endpoint now, trying again later");
             }
@@ -111,6 +108,7 @@ impl Inner {
         network: &NetworkRow,
         mac: Option<MacAddr>,
         opening: Option<Opening>,
+        begun: Instant,
     ) -> Result<()> {
         for port in &mut ports {
             port.endpoint = Some(row.id.clone());
@@ -144,13 +142,14 @@ impl Inner {
         self.ports.put(&carrier.id, carrier)?;
         let mtu = if network.mtu == 0 { self.settings.default_mtu } else { network.mtu };
         let plug = self.binding().validate(&bound, &row.id, mtu).await?;
+        let turn = self.own_device(&row.id, &plug).await?;
         row.plug = Some(plug.clone());
         self.endpoints.put(&row.id, row)?;
+        drop(turn);
         binding::setup(&self.host, &plug).await?;
-        if self.settings.vif_plugging_is_fatal {
-            self.wait_active(&bound.id).await?;
-        }
-        row.answered_mac = mac.is_none().then_some(bound.mac_address);
+        self.wait_active(&bound.id, begun).await?;
+        // The MAC of a virtual function is the card's business: Docker is not to set it.
+        row.answered_mac = (mac.is_none() && plug.slot().is_none()).then_some(bound.mac_address);
         row.phase = Phase::Ready;
         Ok(self.endpoints.put(&row.id, row)?)
     }
@@ -191,24 +190,5 @@ impl Inner {
             Ok(Some(now).filter(|p| p.device_id == row.id))
         };
         settle(bound, look).await.doing("bind port", &port.id)
-    }
-
-    async fn wait_active(&self, port: &str) -> Result<()> {
-        let longest = self.settings.vif_plugging_timeout.min(LONGEST_WAIT);
-        let started = tokio::time::Instant::now();
-        let mut pause = Duration::from_millis(100);
-        loop {
-            let status = match self.neutron.get_port(port).await {
-                Ok(now) if now.status == "ACTIVE" => return Ok(()),
-                Ok(now) => now.status,
-                Err(e) if e.is_not_found() => return Err(e).doing("wait for port", port),
-                Err(error) => error.to_string(),
-            };
-            if started.elapsed() + pause > longest {
-                return Err(Error::NotActive { port: port.to_owned(), status, seconds: longest.as_secs() });
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(2));
-        }
     }
 }

@@ -1,5 +1,6 @@
 //! The service as Docker drives it, against the doubles.
 
+mod binding;
 mod budgets;
 mod containers;
 mod docker;

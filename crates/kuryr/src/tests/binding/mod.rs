@@ -1,0 +1,9 @@
+//! Every driver of the binding against the doubles.
+
+mod choice;
+mod faults;
+mod kinds;
+mod ovs;
+mod script;
+mod sriov;
+mod waiting;

@@ -54,7 +54,7 @@ async fn every_call_has_its_line_and_body() {
     net.update_port("p", &update, Some(7)).await.unwrap();
     net.delete_port("p").await.unwrap();
     net.list_security_groups(&[("tags", "t")]).await.unwrap();
-    let group = NewSecurityGroup { name: "g".into(), description: String::new() };
+    let group = NewSecurityGroup { name: "g".into(), ..NewSecurityGroup::default() };
     net.create_security_group(&group).await.unwrap();
     let rule = NewSecurityGroupRule {
         security_group_id: "g".into(),
@@ -68,6 +68,7 @@ async fn every_call_has_its_line_and_body() {
     net.create_security_group_rules(&[]).await.unwrap();
     net.delete_security_group("g").await.unwrap();
     net.set_tags(Taggable::Network, "n", &["a:1".to_owned(), "b".to_owned()]).await.unwrap();
+    net.add_tags(Taggable::Network, "n", &["c".to_owned()]).await.unwrap();
     net.add_tag(Taggable::SubnetPool, "sp", "a/b").await.unwrap();
     net.remove_tag(Taggable::SecurityGroup, "g", "a").await.unwrap();
 
@@ -97,6 +98,7 @@ async fn every_call_has_its_line_and_body() {
             "POST /security-group-rules",
             "DELETE /security-groups/g",
             "PUT /networks/n/tags",
+            "POST /networks/n/tags",
             "PUT /subnetpools/sp/tags/a%2Fb",
             "DELETE /security-groups/g/tags/a"
         ]
@@ -109,6 +111,7 @@ async fn every_call_has_its_line_and_body() {
     assert_eq!(body("PUT /ports/p"), json!({ "port": { "binding:host_id": "" } }));
     assert_eq!(body("POST /security-group-rules")["security_group_rules"][1]["port_range_max"], 1238);
     assert_eq!(body("PUT /networks/n/tags"), json!({ "tags": ["a:1", "b"] }));
+    assert_eq!(body("POST /networks/n/tags"), json!({ "tags": ["c"] }));
     assert_eq!(body("PUT /subnetpools/sp/tags/a%2Fb"), Value::Null);
     let update = calls.iter().find(|c| c.line().contains("PUT /net/v2.0/ports")).unwrap();
     assert_eq!(update.header("if-match"), "revision_number=7");

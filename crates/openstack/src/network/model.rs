@@ -376,6 +376,9 @@ pub struct NewPort {
     /// Tags, where the extension `tag-ports-during-bulk-creation` takes them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<String>>,
+    /// Owner; absent: the credentials' own project (another one: admin only).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project_id: Option<String>,
 }
 
 /// Body of `PUT /v2.0/ports/{id}`.
@@ -427,12 +430,15 @@ pub struct SecurityGroup {
 }
 
 /// Body of `POST /v2.0/security-groups`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct NewSecurityGroup {
     /// Name.
     pub name: String,
     /// Free text.
     pub description: String,
+    /// Owner; absent: the credentials' own project (another one: admin only).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project_id: Option<String>,
 }
 
 /// Body (one of a list) of `POST /v2.0/security-group-rules`.

@@ -95,3 +95,60 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("lab-image-{}-{name}", std::process::id()));
+        remove(&dir).unwrap();
+        fs::create_dir_all(&dir).unwrap();
+        dir
+    }
+
+    fn fill(part: &Path, text: &str) -> Result<()> {
+        fs::create_dir(part)?;
+        Ok(fs::write(part.join("file"), text)?)
+    }
+
+    #[test]
+    fn a_layer_is_made_once_and_again_when_what_it_is_made_from_changes() {
+        let home = place("again");
+        let dir = home.join("packages");
+        layer("a test", &dir, "one", |part| fill(part, "one")).unwrap();
+        layer("a test", &dir, "one", |_| bail!("made twice")).unwrap();
+        layer("a test", &dir, "two", |part| fill(part, "two")).unwrap();
+        assert_eq!(fs::read_to_string(dir.join("file")).unwrap(), "two");
+        remove(&home).unwrap();
+    }
+
+    #[test]
+    fn a_layer_that_was_not_finished_is_no_layer_and_is_made_from_nothing() {
+        let home = place("unfinished");
+        let dir = home.join("packages");
+        let failed = layer("a test", &dir, "one", |part| {
+            fill(part, "half")?;
+            bail!("killed")
+        });
+        assert!(failed.is_err());
+        assert!(!is_current(&dir, "one"));
+        layer("a test", &dir, "one", |part| fill(part, "whole")).unwrap();
+        assert_eq!(fs::read_to_string(dir.join("file")).unwrap(), "whole");
+        // Renamed, but killed before the stamp was written.
+        remove(&stamp_file(&dir)).unwrap();
+        assert!(!is_current(&dir, "one"));
+        layer("a test", &dir, "one", |part| fill(part, "anew")).unwrap();
+        assert_eq!(fs::read_to_string(dir.join("file")).unwrap(), "anew");
+        remove(&home).unwrap();
+    }
+
+    #[test]
+    fn packages_are_part_of_what_the_configuration_is_made_from_but_not_the_other_way_round() {
+        let packages = stamp(&[packages::inputs()]);
+        let configured = stamp(&[packages.clone(), configured::inputs()]);
+        assert_ne!(configured, stamp(&["another".to_owned(), configured::inputs()]));
+        assert_eq!(packages, stamp(&[packages::inputs()]));
+        assert!(!packages::inputs().contains("ml2"));
+    }
+}

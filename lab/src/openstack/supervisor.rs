@@ -46,11 +46,6 @@ fn own_lock() -> Result<File> {
 }
 
 fn own(options: &UpOptions, state: &mut State) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (mut term, mut int) = {
-        let _entered = runtime.enter();
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
-    };
     let started = Instant::now();
     let settings = Settings {
         name: HOST.into(),
@@ -64,6 +59,12 @@ fn own(options: &UpOptions, state: &mut State) -> Result<()> {
     state.write()?;
     let mut services = Services::new(&host, &layout::logs())?;
     start(&mut services, options, started)?;
+    // Not before: until here a signal ends us at once, and the host with us.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (mut term, mut int) = {
+        let _entered = runtime.enter();
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+    };
     state.phase = Phase::Up;
     state.write()?;
     runtime.block_on(async {

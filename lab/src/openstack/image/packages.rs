@@ -48,9 +48,20 @@ pub(super) fn make(base: &Path, layer: &Path) -> Result<()> {
     for dir in [layer, &workshop.join("root"), &workshop.join("work"), &debian_root::package_cache()] {
         fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
     }
-    // It ends with us, and its mounts with it.
-    Program::new("unshare")
-        .args(["--mount", "--pid", "--fork", "--kill-child", "--propagation", "private", "--"])
+    // It ends with us, however we end, and its mounts with it.
+    Program::new("setpriv")
+        .args([
+            "--pdeathsig",
+            "KILL",
+            "unshare",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--propagation",
+            "private",
+            "--",
+        ])
         .arg(std::env::current_exe().context("find this program")?)
         .args(["openstack", "install-packages"])
         .args([base, layer])

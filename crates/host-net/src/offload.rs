@@ -20,21 +20,20 @@ impl Links {
     /// # Errors
     /// [`Error::Absent`], [`Error::Kernel`], [`Error::NoAnswer`].
     pub async fn tx_checksum_offload(&self, link: &str) -> Result<bool> {
-        let on = Subject::new("reading the checksum offload", checked(link)?);
+        let on = Subject::new("reading checksum offload", checked(link)?);
         self.ethtool(on, |socket, link| offload(socket, link, Offload::TxChecksum)).await
     }
 
     /// Switches whether the link leaves the checksums of what is sent through it to others. A virtual link leaves
-    /// them out, which is fine inside the kernel; a userspace switch gets the frames without. Off also ends
-    /// segmentation offload, for the same reason; on brings back what the kernel had switched off with it.
+    /// them out, which is fine inside the kernel; a userspace switch gets the frames without.
+    /// Segmentation offload, which needs it and hurts a switch in the same way, is switched with it.
     ///
     /// The setting stays with the link when it moves to another namespace.
     ///
     /// # Errors
     /// [`Error::Absent`], [`Error::Kernel`] (`EOPNOTSUPP` when the link cannot do otherwise), [`Error::NoAnswer`].
     pub async fn set_tx_checksum_offload(&self, link: &str, on: bool) -> Result<()> {
-        let operation =
-            if on { "switching the checksum offload on" } else { "switching the checksum offload off" };
+        let operation = if on { "enabling checksum offload" } else { "disabling checksum offload" };
         let subject = Subject::new(operation, checked(link)?);
         self.ethtool(subject, move |socket, link| {
             if offload(socket, link, Offload::TxChecksum)? != on {
@@ -44,9 +43,9 @@ impl Links {
             if offload(socket, link, Offload::TxChecksum)? != on {
                 return Err(Errno::OPNOTSUPP.into());
             }
-            for other in SEGMENTATION.into_iter().filter(|_| !on) {
+            for other in SEGMENTATION {
                 match offload(socket, link, other) {
-                    Ok(true) => set_offload(socket, link, other, false)?,
+                    Ok(found) if found != on => set_offload(socket, link, other, on)?,
                     Err(error) if error.raw_os_error() != Some(Errno::OPNOTSUPP.raw_os_error()) => {
                         return Err(error);
                     }

@@ -1,34 +1,13 @@
-//! Each call against the real kernel in a namespace of its own, read back with `ip`.
-
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+//! Links, addresses, routes and events.
 
 use std::os::fd::AsFd;
 use std::process::Command;
 use std::time::Duration;
 
-use host_net::{Error, LinkEvent, Links, VethSpec};
+use host_net::{Error, LinkEvent, Links};
 use os::netns::{NetNs, run_in};
 
-/// Runs a test in a fresh namespace. Panics without the right to make one: a skipped test proves nothing.
-fn in_fresh_namespace<F: Future<Output = ()>>(test: impl FnOnce(Links, NetNs) -> F + Send) {
-    let netns = NetNs::new_unshared().expect("these tests need root to make network namespaces");
-    run_in(&netns.clone(), move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async { test(Links::open().unwrap(), netns).await });
-    })
-    .unwrap();
-}
-
-/// What `ip` prints in the namespace of the calling thread.
-fn ip(arguments: &str) -> String {
-    let output = Command::new("ip").args(arguments.split(' ')).output().expect("these tests need iproute2");
-    assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn pair(host: &str, peer: &str) -> VethSpec {
-    VethSpec { host: host.into(), peer: peer.into(), mac: Some([2, 0, 0, 0, 0, 7]), mtu: Some(1442) }
-}
+use crate::namespace::{in_fresh_namespace, ip, pair};
 
 #[test]
 fn a_veth_pair_has_mac_and_mtu_and_no_address_on_either_end() {

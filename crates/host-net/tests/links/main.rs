@@ -1,0 +1,7 @@
+//! Each call against the real kernel in a namespace of its own, read back with `ip`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod kernel;
+mod namespace;
+mod offload;

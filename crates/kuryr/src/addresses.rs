@@ -1,11 +1,12 @@
 //! Addresses: a gateway is noted, an auxiliary address is kept free, a container's address is a port.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
 use crate::api::{AddressKind, AddressRequest};
-use crate::pools::key_of;
+use crate::pools::{key_of, no_gateway};
+use crate::ports::Wish;
 use crate::service::Inner;
 use crate::state::{NetworkRow, Phase, PoolRow, PortRow, SubnetRow};
 use crate::{Error, Result};
@@ -16,7 +17,10 @@ impl Inner {
         let absent = || Error::NotFound { what: "pool", resource: request.pool_id.clone(), advice };
         let key = key_of(&request.pool_id).ok_or_else(absent)?.to_owned();
         let turn = self.locks.lock("pool", &key).await;
-        let pool = self.pools.get(&key).ok_or_else(absent)?;
+        let pool = match self.pools.get(&key) {
+            Some(pool) => pool,
+            None => self.take_pool(&request.pool_id, &key).await?.ok_or_else(absent)?,
+        };
         if let Some(address) = request.address
             && !pool.pool.contains(&address)
         {
@@ -31,30 +35,65 @@ impl Inner {
         // Ports of one pool may be made side by side.
         drop(turn);
         let (network, subnet) = self.subnet_of(&network, &pool)?;
-        let Some(address) = request.address else {
-            return self.reserve(&network, &subnet, Some(&pool), None).await;
+        if let Some(address) = request.address {
+            if pool.aux.contains(&address) || subnet.aux.contains(&address) {
+                return Err(reserved(address, "kept free by --aux-address"));
+            }
+            if subnet.gateway == Some(address) {
+                return Err(reserved(address, "the gateway's"));
+            }
+        }
+        let wish = Wish {
+            network: &network,
+            subnet: &subnet,
+            pool: Some(&pool),
+            address: request.address,
+            mac: request.mac,
+            label: request.container_name,
+            device: None,
+            others: Vec::new(),
         };
-        let _turn = self.locks.lock("address", &format!("{key} {address}")).await;
-        if pool.aux.contains(&address) || subnet.aux.contains(&address) {
-            return Err(reserved(address, "kept free by --aux-address"));
+        let row = self.reserve_for_container(&wish, &key).await?;
+        row.address.ok_or_else(|| reserved(IpAddr::V4(Ipv4Addr::UNSPECIFIED), "unknown"))
+    }
+
+    async fn reserve_for_container(&self, wish: &Wish<'_>, pool: &str) -> Result<PortRow> {
+        // Both families of a container, and repetitions of a request, name one MAC.
+        let _container = match wish.mac {
+            Some(mac) => Some(self.locks.lock("mac", &format!("{} {mac}", wish.network.id)).await),
+            None => None,
+        };
+        if let Some(row) = self.repeated(wish) {
+            return Ok(row);
         }
-        if subnet.gateway == Some(address) {
-            return Err(reserved(address, "the gateway's"));
-        }
-        match self.reservation(&key, address) {
-            Some(row) if row.phase == Phase::Ready && row.endpoint.is_none() => {
-                row.address.ok_or_else(|| reserved(address, "being given back"))
-            }
-            Some(row) if row.phase == Phase::Ready => {
-                let owner = row.endpoint.map_or_else(String::new, |e| format!("endpoint {e}"));
+        let first_turn = match self.first_family(wish) {
+            Some(first) => Some(self.locks.lock("address", &held(&first)).await),
+            None => None,
+        };
+        let _turn = match wish.address {
+            Some(address) => Some(self.locks.lock("address", &format!("{pool} {address}")).await),
+            None => None,
+        };
+        let holder = wish.address.and_then(|address| Some((address, self.reservation(pool, address)?)));
+        match holder {
+            Some((address, row)) if row.phase == Phase::Ready => {
+                let mac = row.port.as_ref().map(|p| p.mac_address);
+                let other = wish.mac.is_some() && mac.is_some() && wish.mac != mac;
+                if row.endpoint.is_none() && !other {
+                    return Ok(row);
+                }
+                let owner =
+                    row.endpoint.map_or_else(|| "another container".to_owned(), |e| format!("endpoint {e}"));
                 let port = row.port.map(|p| p.id).unwrap_or_default();
-                Err(Error::AddressTaken { address, port, owner })
+                return Err(Error::AddressTaken { address, port, owner });
             }
-            Some(unfinished) => {
-                self.dismantle_port(unfinished).await?;
-                self.reserve(&network, &subnet, Some(&pool), Some(address)).await
-            }
-            None => self.reserve(&network, &subnet, Some(&pool), Some(address)).await,
+            Some((_, unfinished)) => self.dismantle_port(unfinished).await?,
+            None => {}
+        }
+        // Looked for again: it may have been given back while this waited.
+        match self.first_family(wish) {
+            Some(first) if first_turn.is_some() => self.reserve_beside(first, wish).await,
+            _ => self.reserve(wish).await,
         }
     }
 
@@ -75,6 +114,11 @@ impl Inner {
             && pool.network.is_none()
         {
             let reason = format!("the gateway of {} is {proposed}; drop --gateway or correct it", pool.pool);
+            return Err(Error::Conflict { what: "gateway", resource: asked.to_string(), reason });
+        }
+        if let (Some(subnet), None) = (&pool.existing, proposed) {
+            let Some(asked) = asked else { return Ok(no_gateway(pool.pool)) };
+            let reason = format!("subnet {} has no gateway; drop --gateway or correct it", subnet.id);
             return Err(Error::Conflict { what: "gateway", resource: asked.to_string(), reason });
         }
         let Some(gateway) = asked.or(proposed) else {
@@ -139,6 +183,12 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// What the lock of a reservation's address is called.
+pub(crate) fn held(row: &PortRow) -> String {
+    let address = row.address.map(|a| a.addr().to_string()).unwrap_or_default();
+    format!("{} {address}", row.pool.as_deref().unwrap_or_default())
 }
 
 fn with_length(address: IpAddr, pool: IpNet) -> Result<IpNet> {

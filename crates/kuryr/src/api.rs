@@ -81,6 +81,8 @@ pub struct NetworkRequest {
     pub ipv4: Vec<IpamData>,
     /// IPv6 pools.
     pub ipv6: Vec<IpamData>,
+    /// The pools are certainly not ours: another IPAM driver's.
+    pub foreign_ipam: bool,
 }
 
 /// A port of a container that must be reachable.
@@ -116,6 +118,10 @@ pub struct EndpointRequest {
 pub struct CreatedEndpoint {
     /// Neutron's hardware address; `None` when the caller supplied one (Docker forbids echoing it).
     pub mac: Option<MacAddr>,
+    /// Neutron's address; only where no IPAM driver chose one (Docker forbids echoing it too).
+    pub ipv4: Option<IpNet>,
+    /// As `ipv4`.
+    pub ipv6: Option<IpNet>,
 }
 
 /// A route for the container.

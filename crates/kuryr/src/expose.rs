@@ -15,12 +15,14 @@ use crate::{Error, Result};
 pub(crate) struct Opening {
     /// Protocol, first and last port.
     ranges: Vec<(&'static str, u16, u16)>,
-    ethertypes: Vec<&'static str>,
 }
+
+/// A rule for each: a port may get an address of the other family later.
+const ETHERTYPES: [&str; 2] = ["IPv4", "IPv6"];
 
 impl Opening {
     /// Consecutive ports become one rule.
-    pub(crate) fn of(exposed: &[ExposedPort], v4: bool, v6: bool) -> Result<Self> {
+    pub(crate) fn of(exposed: &[ExposedPort]) -> Result<Self> {
         let mut ranges: Vec<(&'static str, u16, u16)> = Vec::new();
         for port in exposed.iter().copied().collect::<BTreeSet<_>>() {
             let protocol = match port.protocol {
@@ -43,14 +45,12 @@ impl Opening {
                 _ => ranges.push((protocol, port.port, port.port)),
             }
         }
-        let ethertypes =
-            [("IPv4", v4), ("IPv6", v6)].into_iter().filter(|(_, has)| *has).map(|(e, _)| e).collect();
-        Ok(Self { ranges, ethertypes })
+        Ok(Self { ranges })
     }
 
-    /// The same for the same rules, whatever order they came in.
-    pub(crate) fn key(&self) -> String {
-        let text = format!("{:?} {:?}", self.ranges, self.ethertypes);
+    /// The same for the same rules in the same project, whatever order they came in.
+    pub(crate) fn key(&self, project: Option<&str>) -> String {
+        let text = format!("{:?} {ETHERTYPES:?} {}", self.ranges, project.unwrap_or_default());
         uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, text.as_bytes()).simple().to_string()
     }
 
@@ -65,7 +65,7 @@ impl Opening {
                 port_range_max: *last,
             }
         };
-        self.ethertypes.iter().flat_map(|e| self.ranges.iter().map(|r| rule(e, r))).collect()
+        ETHERTYPES.iter().flat_map(|e| self.ranges.iter().map(|r| rule(e, r))).collect()
     }
 }
 
@@ -75,8 +75,8 @@ fn description(mark: &str) -> String {
 
 impl Inner {
     /// The group for these rules, made if there is none. The caller has noted its use of the key already.
-    pub(crate) async fn ensure_group(&self, opening: &Opening) -> Result<String> {
-        let key = opening.key();
+    pub(crate) async fn ensure_group(&self, opening: &Opening, project: Option<&str>) -> Result<String> {
+        let key = opening.key(project);
         let _turn = self.locks.lock("group", &key).await;
         if let Some(row) = self.groups.get(&key) {
             if let (Phase::Ready, Some(id)) = (row.phase, &row.neutron_id) {
@@ -89,8 +89,9 @@ impl Inner {
             id: key,
             phase: Phase::Creating,
             late_until: None,
-            mark: uuid::Uuid::new_v4().simple().to_string(),
+            mark: self.marks.fresh(),
             neutron_id: None,
+            project: project.map(str::to_owned),
         };
         self.groups.put(&row.id, &row)?;
         match self.make_group(&mut row, opening).await {
@@ -108,7 +109,11 @@ impl Inner {
     }
 
     async fn make_group(&self, row: &mut GroupRow, opening: &Opening) -> Result<String> {
-        let new = NewSecurityGroup { name: row.name.clone(), description: description(&row.mark) };
+        let new = NewSecurityGroup {
+            name: row.name.clone(),
+            description: description(&row.mark),
+            project_id: row.project.clone(),
+        };
         let made = self.neutron.create_security_group(&new).await;
         let look = async { Ok(self.marked_groups(row).await?.into_iter().next()) };
         let id = settle(made, look).await.doing("create security group", &row.name)?.id;
@@ -203,19 +208,18 @@ mod tests {
 
     #[test]
     fn consecutive_ports_become_one_range_and_the_order_does_not_matter() {
-        let opening =
-            Opening::of(&ports(&[(17, 1236), (17, 1234), (6, 1235), (17, 1235)]), true, true).unwrap();
+        let opening = Opening::of(&ports(&[(17, 1236), (17, 1234), (6, 1235), (17, 1235)])).unwrap();
         assert_eq!(opening.ranges, [("tcp", 1235, 1235), ("udp", 1234, 1236)]);
         assert_eq!(opening.rules("g").len(), 4);
-        let other =
-            Opening::of(&ports(&[(17, 1235), (17, 1236), (6, 1235), (17, 1234)]), true, true).unwrap();
-        assert_eq!(opening.key(), other.key());
-        assert_ne!(opening.key(), Opening::of(&ports(&[(17, 1235)]), true, true).unwrap().key());
+        let other = Opening::of(&ports(&[(17, 1235), (17, 1236), (6, 1235), (17, 1234)])).unwrap();
+        assert_eq!(opening.key(None), other.key(None));
+        assert_ne!(opening.key(None), Opening::of(&ports(&[(17, 1235)])).unwrap().key(None));
+        assert_ne!(opening.key(None), opening.key(Some("p")));
     }
 
     #[test]
     fn a_protocol_without_ports_is_refused() {
-        assert!(Opening::of(&ports(&[(1, 8)]), true, false).is_err());
-        assert!(Opening::of(&ports(&[(132, 8), (6, 65535)]), true, false).is_ok());
+        assert!(Opening::of(&ports(&[(1, 8)])).is_err());
+        assert!(Opening::of(&ports(&[(132, 8), (6, 65535)])).is_ok());
     }
 }

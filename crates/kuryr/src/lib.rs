@@ -7,12 +7,16 @@
 mod adapters;
 mod addresses;
 mod api;
+mod attributes;
 mod binding;
 mod endpoints;
 mod error;
+mod existing_ports;
 mod expose;
+mod gc;
 mod host;
 mod locks;
+mod marks;
 mod names;
 mod networks;
 mod neutron;
@@ -21,10 +25,12 @@ mod pools;
 mod ports;
 mod recover;
 mod release;
+mod second_family;
 mod service;
 mod settings;
 mod state;
 mod table;
+mod takeover;
 
 #[cfg(test)]
 mod doubles;
@@ -37,6 +43,7 @@ pub use api::{
     Joined, NetworkRequest, NetworkStatus, Pool, PoolRequest, PoolStatus, Route, Status,
 };
 pub use error::Error;
+pub use gc::{Orphan, OrphanAction, OrphanKind, OrphanReport};
 pub use host::{
     FunctionSettings, Hooks, Host, HostError, HostLinks, MarkedLink, Switch, SwitchPort, VethPair,
     VirtualFunction, VirtualFunctions,

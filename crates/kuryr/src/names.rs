@@ -11,9 +11,12 @@ pub(crate) const PORT_EXISTING: &str = "kuryr.port.existing";
 /// `device_owner` of a port we use.
 pub(crate) const DEVICE_OWNER: &str = "compute:kuryr";
 
+/// Before the first half of a Docker network's id, in a tag.
+pub(crate) const TAG_LOWER: &str = "kuryr.net.uuid.lh:";
+
 /// Tags of a Neutron network by the Docker network that uses it, in two halves as old Neutron cut tags.
 pub(crate) fn network_tags(id: &str, adopted: bool) -> Vec<String> {
-    let mut tags = vec![format!("kuryr.net.uuid.lh:{}", cut(id, 0, 32))];
+    let mut tags = vec![format!("{TAG_LOWER}{}", cut(id, 0, 32))];
     if id.len() > 32 {
         tags.push(format!("kuryr.net.uuid.uh:{}", cut(id, 32, 64)));
     }
@@ -37,6 +40,11 @@ pub(crate) fn subnetpool_name(prefix: &str, cidr: IpNet) -> String {
 
 pub(crate) fn port_name(device_id: &str) -> String {
     format!("{device_id}-port")
+}
+
+/// A container's name as the name of its port: one line of at most 255 characters.
+pub(crate) fn labelled(container: &str) -> String {
+    container.chars().filter(|c| !c.is_control()).take(255).collect()
 }
 
 /// The host's side of a port's link: at most 14 characters, as the kernel allows 15.

@@ -4,8 +4,15 @@ use std::collections::BTreeMap;
 
 use crate::{Error, Result};
 
+mod port;
+
+pub(crate) use port::{
+    DNS_NAME, PAIRS, PORT_SECURITY, PROFILE, PortOptions, QOS_POLICY, SECURITY_GROUPS, VNIC_TYPE,
+    security_is_off,
+};
+
 /// Every key we know.
-const KNOWN: [&str; 11] = [
+const KNOWN: [&str; 18] = [
     "neutron.net.uuid",
     "neutron.net.name",
     "neutron.net.shared",
@@ -17,6 +24,13 @@ const KNOWN: [&str; 11] = [
     "neutron.pool.name",
     "neutron.pool.v6.uuid",
     "neutron.pool.v6.name",
+    SECURITY_GROUPS,
+    PORT_SECURITY,
+    QOS_POLICY,
+    PAIRS,
+    DNS_NAME,
+    PROFILE,
+    VNIC_TYPE,
 ];
 
 /// An existing resource by id or by name; the id wins when both are given.
@@ -32,15 +46,26 @@ impl Existing {
             Self::Id(text) | Self::Name(text) => text,
         }
     }
+
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Id(_) => None,
+            Self::Name(name) => Some(name),
+        }
+    }
 }
 
 /// Options, checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Options {
     pub(crate) network: Option<Existing>,
+    /// A name the network must have besides, where `-o` gives the id and `--ipam-opt` the name or the reverse.
+    pub(crate) network_name: Option<String>,
     pub(crate) shared: Option<bool>,
     subnet: [Option<Existing>; 2],
     pool: [Option<Existing>; 2],
+    /// Of every container's port.
+    pub(crate) port: PortOptions,
 }
 
 impl Options {
@@ -57,10 +82,45 @@ impl Options {
         }
         Ok(Self {
             network: existing(given, "neutron.net")?,
+            network_name: None,
             shared: given.get("neutron.net.shared").map(|v| truth("neutron.net.shared", v)).transpose()?,
             subnet: [existing(given, "neutron.subnet")?, existing(given, "neutron.subnet.v6")?],
             pool: [existing(given, "neutron.pool")?, existing(given, "neutron.pool.v6")?],
+            port: PortOptions::read(given)?,
         })
+    }
+
+    /// Adds what only `--ipam-opt` says to what `-o` says.
+    ///
+    /// # Errors
+    /// They contradict each other.
+    pub(crate) fn with_ipam(mut self, ipam: &Self) -> Result<Self> {
+        self.network_name = match (&self.network, &ipam.network) {
+            (Some(Existing::Name(name)), Some(Existing::Id(_)))
+            | (Some(Existing::Id(_)), Some(Existing::Name(name))) => Some(name.clone()),
+            _ => None,
+        };
+        self.network = both("neutron.net", self.network, ipam.network.as_ref())?;
+        if let (Some(here), Some(there)) = (self.shared, ipam.shared)
+            && here != there
+        {
+            return Err(contradiction("neutron.net.shared", &here.to_string(), &there.to_string()));
+        }
+        self.shared = self.shared.or(ipam.shared);
+        let families = ["neutron.subnet", "neutron.subnet.v6"].into_iter();
+        for ((slot, other), key) in self.subnet.iter_mut().zip(&ipam.subnet).zip(families) {
+            *slot = both(key, slot.take(), other.as_ref())?;
+        }
+        let families = ["neutron.pool", "neutron.pool.v6"].into_iter();
+        for ((slot, other), key) in self.pool.iter_mut().zip(&ipam.pool).zip(families) {
+            *slot = both(key, slot.take(), other.as_ref())?;
+        }
+        Ok(self)
+    }
+
+    /// Whether they speak of other networks, subnets or pools.
+    pub(crate) fn differ(&self, other: &Self) -> bool {
+        (&self.network, &self.subnet, &self.pool) != (&other.network, &other.subnet, &other.pool)
     }
 
     pub(crate) fn subnet(&self, v6: bool) -> Option<&Existing> {
@@ -72,6 +132,21 @@ impl Options {
         let [four, six] = &self.pool;
         if v6 { six.as_ref() } else { four.as_ref() }
     }
+}
+
+/// An id wins over a name.
+fn both(key: &str, here: Option<Existing>, there: Option<&Existing>) -> Result<Option<Existing>> {
+    match (here, there) {
+        (Some(Existing::Name(_)), Some(id @ Existing::Id(_))) => Ok(Some(id.clone())),
+        (Some(id @ Existing::Id(_)), Some(Existing::Name(_))) => Ok(Some(id)),
+        (Some(one), Some(other)) if one != *other => Err(contradiction(key, one.text(), other.text())),
+        (here, there) => Ok(here.or_else(|| there.cloned())),
+    }
+}
+
+fn contradiction(key: &str, here: &str, there: &str) -> Error {
+    let reason = format!("`-o` says {here}, `--ipam-opt` says {there}; give both the same");
+    Error::Conflict { what: "option", resource: key.to_owned(), reason }
 }
 
 fn existing(given: &BTreeMap<String, String>, stem: &str) -> Result<Option<Existing>> {

@@ -1,91 +1,211 @@
-//! Reservations: a new port for an address, or an existing port that nobody uses.
+//! Reservations: a new port for an address, unless a certain address or MAC is somebody's.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use openstack::network::{NewPort, Port, PortUpdate, Taggable, WantedIp};
+use openstack::MacAddr;
+use openstack::network::{NewPort, Port, WantedIp};
 
 use crate::error::CloudContext;
-use crate::networks::taken;
 use crate::service::{Inner, settle};
-use crate::state::{NetworkRow, Originals, Phase, PoolRow, PortRow, SubnetRow, late_until, now};
+use crate::state::{NetworkRow, Phase, PoolRow, PortRow, SubnetRow, late_until, now};
 use crate::{Error, Result, names};
 
 /// Extension that takes a port's tags in the bulk request that creates it.
 pub(crate) const TAGGED_BULK: &str = "tag-ports-during-bulk-creation";
 
-impl Inner {
-    /// A port with an address of the subnet: one request, unless a certain address is somebody's.
-    pub(crate) async fn reserve(
-        &self,
-        network: &NetworkRow,
-        subnet: &SubnetRow,
-        pool: Option<&PoolRow>,
-        wanted: Option<IpAddr>,
-    ) -> Result<IpNet> {
-        let advice = "remove the Docker network and create it again";
-        let absent = || Error::NotFound { what: "subnet of network", resource: network.id.clone(), advice };
-        let (Some(neutron_network), Some(subnet_id), Some(cidr)) =
-            (&network.neutron_id, &subnet.id, subnet.cidr)
-        else {
-            return Err(absent());
-        };
-        let answer = |ip: IpAddr| IpNet::new(ip, cidr.prefix_len()).map_err(|_| absent());
-        let mut row = PortRow {
-            id: uuid::Uuid::new_v4().to_string(),
+/// What is to be reserved.
+#[derive(Debug, Clone)]
+pub(crate) struct Wish<'a> {
+    pub(crate) network: &'a NetworkRow,
+    pub(crate) subnet: &'a SubnetRow,
+    /// `None`: the address is not from our IPAM driver.
+    pub(crate) pool: Option<&'a PoolRow>,
+    /// A certain address; otherwise Neutron chooses.
+    pub(crate) address: Option<IpAddr>,
+    /// A certain MAC; otherwise Neutron chooses.
+    pub(crate) mac: Option<MacAddr>,
+    /// The container's name.
+    pub(crate) label: Option<String>,
+    /// `device_id` of a new port, where the endpoint is known already.
+    pub(crate) device: Option<String>,
+    /// Addresses of the other family on the same port.
+    pub(crate) others: Vec<(&'a SubnetRow, Option<IpAddr>)>,
+}
+
+/// Where a reservation stands in Neutron.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) network: String,
+    pub(crate) subnet: String,
+    cidr: IpNet,
+}
+
+impl Place {
+    pub(crate) fn of(network: &NetworkRow, subnet: &SubnetRow) -> Result<Self> {
+        match (&network.neutron_id, &subnet.id, subnet.cidr) {
+            (Some(network), Some(subnet), Some(cidr)) => {
+                Ok(Self { network: network.clone(), subnet: subnet.clone(), cidr })
+            }
+            _ => Err(absent(network)),
+        }
+    }
+
+    /// An address as Docker wants it: with the subnet's length.
+    pub(crate) fn with_length(&self, address: IpAddr) -> Result<IpNet> {
+        IpNet::new(address, self.cidr.prefix_len()).map_err(|_| Error::Invalid {
+            what: "address",
+            resource: address.to_string(),
+            reason: format!("not of the family of {}", self.cidr),
+        })
+    }
+}
+
+fn absent(network: &NetworkRow) -> Error {
+    let advice = "remove the Docker network and create it again";
+    Error::NotFound { what: "subnet of network", resource: network.id.clone(), advice }
+}
+
+/// The address of a port on a subnet.
+pub(crate) fn address_on(port: &Port, subnet: &str) -> Option<IpAddr> {
+    port.fixed_ips.iter().find(|ip| ip.subnet_id == subnet).map(|ip| ip.ip_address)
+}
+
+/// Neutron derives the address from the MAC and got another one than the user named.
+pub(crate) fn refuse_derived(wanted: Option<IpAddr>, got: IpAddr, mac: MacAddr) -> Result<()> {
+    match wanted.filter(|wanted| *wanted != got) {
+        Some(wanted) => Err(Error::Conflict {
+            what: "address",
+            resource: wanted.to_string(),
+            reason: format!(
+                "Neutron derives {got} from the MAC {mac} on this subnet; drop --ip6 or name that"
+            ),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// The `device_id` a port gets with its reservation.
+pub(crate) fn first_device(row: &PortRow) -> String {
+    row.devices.first().cloned().unwrap_or_else(|| row.id.clone())
+}
+
+impl Wish<'_> {
+    /// A record of it that nothing has been made for yet.
+    pub(crate) fn row(&self, place: &Place) -> Result<PortRow> {
+        let id = uuid::Uuid::new_v4().to_string();
+        let device = self.device.clone().unwrap_or_else(|| id.clone());
+        Ok(PortRow {
             phase: Phase::Creating,
             late_until: None,
-            pool: pool.map(|p| p.id.clone()),
-            network: network.id.clone(),
-            subnet_id: subnet_id.clone(),
-            address: wanted.map(answer).transpose()?,
+            pool: self.pool.map(|p| p.id.clone()),
+            network: self.network.id.clone(),
+            subnet_id: place.subnet.clone(),
+            address: self.address.map(|a| place.with_length(a)).transpose()?,
             port: None,
             originals: None,
             merged_into: None,
             endpoint: None,
-            devices: BTreeSet::new(),
+            devices: BTreeSet::from([device]),
             groups: BTreeSet::new(),
+            label: self.label.clone(),
+            unrecorded: false,
             created: now(),
-        };
-        row.devices.insert(row.id.clone());
-        self.ports.put(&row.id, &row)?;
-        let outcome = match self.new_port(&row.id, neutron_network, subnet_id, wanted).await {
-            Ok(port) => self.take_new(&mut row, port, answer),
-            Err(error) if error.is_conflict() && !error.is_over_quota() && wanted.is_some() => {
-                self.adopt_port(&mut row, wanted, error).await
-            }
-            Err(error) => Err(error).doing("create port on subnet", cidr.to_string()),
-        };
-        let outcome = outcome.and_then(|()| {
-            row.phase = Phase::Ready;
-            self.ports.put(&row.id, &row)?;
-            row.address.ok_or_else(absent)
-        });
-        if let Err(error) = &outcome {
-            self.abandon_port(row, error).await;
-        }
-        outcome
+            id,
+        })
     }
 
-    async fn new_port(
-        &self,
-        id: &str,
-        network: &str,
-        subnet: &str,
-        wanted: Option<IpAddr>,
-    ) -> openstack::Result<Port> {
+    fn fixed_ips(&self, place: &Place) -> Vec<WantedIp> {
+        let on = |subnet: &SubnetRow, id: &str, address: Option<IpAddr>| WantedIp {
+            subnet_id: id.to_owned(),
+            // Neutron refuses wishes where it derives addresses.
+            ip_address: address.filter(|_| !subnet.derives_addresses()),
+        };
+        let others = self.others.iter().filter_map(|(s, a)| Some(on(s, s.id.as_deref()?, *a)));
+        [on(self.subnet, &place.subnet, self.address)].into_iter().chain(others).collect()
+    }
+}
+
+impl Inner {
+    /// A port with an address of the subnet: one request, unless a certain address or MAC is somebody's.
+    pub(crate) async fn reserve(&self, wish: &Wish<'_>) -> Result<PortRow> {
+        let place = Place::of(wish.network, wish.subnet)?;
+        let mut row = wish.row(&place)?;
+        self.ports.put(&row.id, &row)?;
+        let outcome = self.fill(&mut row, wish, &place).await;
+        let outcome = outcome.and_then(|()| {
+            row.phase = Phase::Ready;
+            Ok(self.ports.put(&row.id, &row)?)
+        });
+        match outcome {
+            Ok(()) => Ok(row),
+            Err(error) => {
+                self.abandon_port(row, &error).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn fill(&self, row: &mut PortRow, wish: &Wish<'_>, place: &Place) -> Result<()> {
+        // On somebody else's network a certain address is probably that of a port made for the purpose.
+        if wish.network.adopted
+            && wish.pool.is_some()
+            && let Some(address) = wish.address
+            && let Some(port) = self.port_with(&place.subnet, address).await?
+        {
+            return self.adopt_port(row, wish, place, port).await;
+        }
+        let refused = match self.new_port(row, wish, place).await {
+            Ok(port) => return self.take_new(row, wish, place, port),
+            Err(error) => error,
+        };
+        let rival = if !refused.is_conflict() || refused.is_over_quota() {
+            None
+        } else if let Some(mac) = wish.mac.filter(|_| refused.is_kind("MacAddressInUse")) {
+            self.port_of_mac(&place.network, mac).await?
+        } else if let Some(address) = wish.address {
+            self.port_with(&place.subnet, address).await?
+        } else {
+            None
+        };
+        match rival {
+            Some(port) => self.adopt_port(row, wish, place, port).await,
+            None => {
+                if refused.is_not_found() {
+                    // One of the groups or policies is gone: look them up again the next time.
+                    self.known_ids.forget();
+                }
+                Err(refused).doing("create port on subnet", place.cidr.to_string())
+            }
+        }
+    }
+
+    async fn new_port(&self, row: &PortRow, wish: &Wish<'_>, place: &Place) -> openstack::Result<Port> {
+        let tagged = self.has_extension(TAGGED_BULK).await;
+        let device = first_device(row);
+        let attributes = &wish.network.attributes;
         let mut new = NewPort {
-            network_id: network.to_owned(),
-            name: names::port_name(id),
+            network_id: place.network.clone(),
+            // Without a tag the name is what the port is known by.
+            name: row
+                .label
+                .as_deref()
+                .filter(|_| tagged)
+                .map_or_else(|| names::port_name(&device), names::labelled),
             admin_state_up: true,
             device_owner: names::DEVICE_OWNER.to_owned(),
-            device_id: id.to_owned(),
-            fixed_ips: vec![WantedIp { subnet_id: subnet.to_owned(), ip_address: wanted }],
+            device_id: device.clone(),
+            description: Some(self.marks.port_description(&row.id)),
+            fixed_ips: wish.fixed_ips(place),
+            mac_address: wish.mac,
+            security_groups: attributes.security_groups.clone(),
             host_id: Some(self.settings.host.clone()),
+            extras: attributes.extras(),
+            project_id: self.project_of(&row.network),
             ..NewPort::default()
         };
-        let made = if self.has_extension(TAGGED_BULK).await {
+        let made = if tagged {
             new.tags = Some(vec![names::PORT_OURS.to_owned()]);
             let made = self.neutron.create_ports(std::slice::from_ref(&new)).await;
             made.and_then(|ports| {
@@ -98,7 +218,12 @@ impl Inner {
         } else {
             self.neutron.create_port(&new).await
         };
-        settle(made, async { Ok(self.ports_of_device(id).await?.into_iter().next()) }).await
+        settle(made, async { Ok(self.ports_of_device(&device).await?.into_iter().next()) }).await
+    }
+
+    /// The project to make things in for a Docker network; `None` for the credentials' own.
+    pub(crate) fn project_of(&self, network: &str) -> Option<String> {
+        self.networks.get(network)?.project.filter(|_| self.settings.use_network_project)
     }
 
     pub(crate) async fn ports_of_device(&self, device: &str) -> openstack::Result<Vec<Port>> {
@@ -107,21 +232,17 @@ impl Inner {
         Ok(found)
     }
 
-    fn take_new(
-        &self,
-        row: &mut PortRow,
-        port: Port,
-        answer: impl Fn(IpAddr) -> Result<IpNet>,
-    ) -> Result<()> {
-        let address = port.fixed_ips.iter().find(|ip| ip.subnet_id == row.subnet_id).map(|ip| ip.ip_address);
+    fn take_new(&self, row: &mut PortRow, wish: &Wish<'_>, place: &Place, port: Port) -> Result<()> {
+        let address = address_on(&port, &place.subnet);
         let bound = self.binding().check(&port);
-        let resource = port.id.clone();
+        let (resource, mac) = (port.id.clone(), port.mac_address);
         row.port = Some(port);
         let Some(address) = address else {
             let reason = "Neutron answered without an address on the subnet; try again".to_owned();
             return Err(Error::Conflict { what: "port", resource, reason });
         };
-        row.address = Some(answer(address)?);
+        row.address = Some(place.with_length(address)?);
+        refuse_derived(wish.address.filter(|_| wish.subnet.derives_addresses()), address, mac)?;
         bound
     }
 
@@ -135,95 +256,16 @@ impl Inner {
         Ok(found.into_iter().find(has))
     }
 
-    /// Takes an existing port into use for the address, if it is provably nobody's.
-    async fn adopt_port(
-        &self,
-        row: &mut PortRow,
-        wanted: Option<IpAddr>,
-        refused: openstack::Error,
-    ) -> Result<()> {
-        let Some(address) = wanted else {
-            return Err(refused).doing("create port", row.id.clone());
-        };
-        let Some(port) = self.port_with(&row.subnet_id, address).await? else {
-            return Err(refused).doing("create port with address", address.to_string());
-        };
-        let _turn = self.locks.lock("adoption", &port.id).await;
-        let holder = self.ports.find(|p| {
-            p.id != row.id
-                && p.merged_into.is_none()
-                && p.port.as_ref().is_some_and(|held| held.id == port.id)
-        });
-        if let Some(holder) = holder {
-            // The second family of a dual-stack container, asked for on the same existing port.
-            let joinable = holder.originals.is_some()
-                && holder.endpoint.is_none()
-                && holder.phase == Phase::Ready
-                && holder.network == row.network
-                && holder.subnet_id != row.subnet_id;
-            if joinable {
-                row.merged_into = Some(holder.id);
-                return Ok(());
-            }
-            return Err(taken(address, &port));
-        }
-        if !self.is_free(&port).await {
-            return Err(taken(address, &port));
-        }
-        // Before the first change, so that it can be given back whatever happens.
-        row.originals = Some(Originals::of(&port));
-        row.port = Some(port.clone());
-        self.ports.put(&row.id, row)?;
-        let update = PortUpdate {
-            device_owner: Some(names::DEVICE_OWNER.to_owned()),
-            device_id: Some(row.id.clone()),
-            host_id: Some(self.settings.host.clone()),
-            admin_state_up: Some(true),
-            ..PortUpdate::default()
-        };
-        let bound = self.neutron.update_port(&port.id, &update, Some(port.revision_number)).await;
-        let bound = settle(bound, async {
-            let now = self.neutron.get_port(&port.id).await?;
-            Ok(Some(now).filter(|p| p.device_id == row.id))
-        });
-        let bound = match bound.await {
-            Err(e) if e.status() == Some(412) => return Err(taken(address, &port)),
-            other => other.doing("bind existing port", &port.id)?,
-        };
-        let checked = self.binding().check(&bound);
-        row.port = Some(bound);
-        checked?;
-        let tagged = self.neutron.add_tag(Taggable::Port, &port.id, names::PORT_EXISTING).await;
-        let tagged = match tagged {
-            Err(e) if e.effect_unknown() => {
-                self.neutron.add_tag(Taggable::Port, &port.id, names::PORT_EXISTING).await
-            }
-            other => other,
-        };
-        tagged.doing("tag port", &port.id)
-    }
-
-    /// Nobody uses the port: no owner, device or host; or it was prepared for a container on this very host (as
-    /// Zun does), with no endpoint and no link of it here.
-    async fn is_free(&self, port: &Port) -> bool {
-        let bound = port.vif_type.as_deref().is_some_and(|vif| !matches!(vif, "" | "unbound"));
-        let host = port.host_id.as_deref().unwrap_or_default();
-        if port.device_owner.is_empty() && port.device_id.is_empty() && host.is_empty() && !bound {
-            return true;
-        }
-        let prepared = port.device_owner == names::DEVICE_OWNER && host == self.settings.host;
-        // An endpoint of some Docker network, even one we have no record of.
-        let endpoint = names::is_docker_id(&port.device_id)
-            || (!port.device_id.is_empty() && port.name == names::port_name(&port.device_id));
-        let tagged = port.tags.iter().any(|t| t == names::PORT_OURS || t == names::PORT_EXISTING);
-        prepared
-            && !endpoint
-            && !tagged
-            && matches!(self.host.links.link_exists(&names::host_link(&port.id)).await, Ok(false))
+    /// The port that has a MAC on a network.
+    async fn port_of_mac(&self, network: &str, mac: MacAddr) -> Result<Option<Port>> {
+        let text = mac.to_string();
+        let filters = [("network_id", network), ("mac_address", text.as_str())];
+        let found = self.neutron.list_ports(&filters).await.doing("find the port of MAC", &text)?;
+        Ok(found.into_iter().find(|p| p.network_id == network && p.mac_address == mac))
     }
 
     /// Undoes a reservation that failed; what cannot be undone now is tried again later.
-    async fn abandon_port(&self, mut row: PortRow, cause: &Error) {
+    pub(crate) async fn abandon_port(&self, mut row: PortRow, cause: &Error) {
         row.phase = Phase::Deleting;
         if row.port.is_none() {
             // What may still come is nobody's address.

@@ -141,6 +141,9 @@ impl Inner {
         for id in &stale.ports {
             self.logged("port", id, self.sweep_port(id).await)?;
         }
+        for port in self.ports.all(|p| p.unrecorded && p.phase == Phase::Ready && p.endpoint.is_some()) {
+            self.logged("port", &port.id, self.record(&port.id).await)?;
+        }
         for id in &stale.groups {
             self.logged("security group", id, self.release_group(id).await)?;
         }
@@ -196,7 +199,9 @@ impl Inner {
 
     async fn sweep_released(&self) -> Result<()> {
         let old = now().saturating_sub(RELEASED_AGE);
-        for network in self.networks.all(|n| n.phase == Phase::Ready && !n.id.starts_with(PENDING)) {
+        for network in
+            self.networks.all(|n| n.phase == Phase::Ready && !n.id.starts_with(PENDING) && !n.taken)
+        {
             let pools = self.pools.all(|p| p.network.as_ref() == Some(&network.id));
             let released = !pools.is_empty() && pools.iter().all(|p| p.released.is_some_and(|at| at < old));
             if released && self.endpoints.find(|e| e.network == network.id).is_none() {

@@ -1,15 +1,20 @@
 //! The end of a port: ours is deleted, an adopted one is given back exactly as found.
 
-use openstack::network::{Port, PortExtras, PortUpdate, Taggable, WantedIp};
+use std::time::Duration;
+
+use openstack::network::{FixedIp, Port, PortExtras, PortUpdate, Taggable, WantedIp};
 
 use crate::error::CloudContext;
+use crate::existing_ports::same_set;
 use crate::names;
 use crate::service::Inner;
-use crate::state::{Originals, Phase, PortRow, is_late};
+use crate::state::{OriginalExtras, Originals, Phase, PortRow, is_late};
 use crate::{Error, Result};
 
 /// Repetitions when a port changes under our hands.
 const RETRIES: usize = 3;
+/// Longest wait for a request of the background about the same port.
+const QUIET: Duration = Duration::from_secs(5);
 
 impl Inner {
     /// Removes what the record says and then the record.
@@ -18,6 +23,8 @@ impl Inner {
             row.phase = Phase::Deleting;
             self.ports.put(&row.id, &row)?;
         }
+        // What the background still writes to it.
+        let _quiet = self.locks.lock_within(QUIET, "record", &row.id).await;
         match (&row.originals, &row.port) {
             (Some(originals), _) => self.give_back_port(&row, originals).await?,
             (None, Some(port)) => {
@@ -26,8 +33,12 @@ impl Inner {
             (None, None) if row.merged_into.is_some() => {}
             (None, None) => {
                 // Its creation was begun; the device id is ours alone.
-                for port in self.ports_of_device(&row.id).await.doing("find port of reservation", &row.id)? {
-                    self.neutron.delete_port(&port.id).await.doing("delete port", port.id)?;
+                for device in &row.devices {
+                    let found =
+                        self.ports_of_device(device).await.doing("find port of reservation", &row.id)?;
+                    for port in found {
+                        self.neutron.delete_port(&port.id).await.doing("delete port", port.id)?;
+                    }
                 }
             }
         }
@@ -59,38 +70,36 @@ impl Inner {
             other => other.doing("get port", id)?,
         };
         if uses(row, originals, &port) {
+            let mut restore = restoration(originals, &port);
             let mut revision = port.revision_number;
-            if port.mac_address != originals.mac_address {
-                // A bound port's MAC cannot change; the device id still says that it is ours to restore.
+            let bound = port.host_id.as_deref().is_some_and(|host| !host.is_empty());
+            if bound && (restore.mac_address.is_some() || restore.extras.vnic_type.is_some()) {
+                // These cannot change on a bound port; the device id still says that it is ours to restore.
                 let unbind = PortUpdate { host_id: Some(String::new()), ..PortUpdate::default() };
                 let unbound = self.neutron.update_port(id, &unbind, Some(revision)).await;
                 revision = unbound.doing("unbind port", id)?.revision_number;
+                restore.host_id = originals.host_id.clone().filter(|host| !host.is_empty());
             }
-            let restore = PortUpdate {
-                name: differs(&port.name, &originals.name),
-                admin_state_up: differs(&port.admin_state_up, &originals.admin_state_up),
-                device_owner: Some(originals.device_owner.clone()),
-                device_id: Some(originals.device_id.clone()),
-                fixed_ips: differs(&port.fixed_ips, &originals.fixed_ips).map(|ips| {
-                    let wanted = |ip: openstack::network::FixedIp| WantedIp {
-                        subnet_id: ip.subnet_id,
-                        ip_address: Some(ip.ip_address),
-                    };
-                    ips.into_iter().map(wanted).collect()
-                }),
-                mac_address: differs(&port.mac_address, &originals.mac_address),
-                security_groups: differs(&port.security_groups, &originals.security_groups),
-                host_id: Some(originals.host_id.clone().unwrap_or_default()),
-                extras: PortExtras::default(),
-            };
-            let restored = self.neutron.update_port(id, &restore, Some(revision)).await;
-            restored.doing("give back port", id)?;
+            if restore != PortUpdate::default() {
+                let restored = self.neutron.update_port(id, &restore, Some(revision)).await;
+                restored.doing("give back port", id)?;
+            }
         }
+        self.untag(originals, &port).await
+    }
+
+    async fn untag(&self, originals: &Originals, port: &Port) -> Result<()> {
         let had = originals.tags.iter().any(|t| t == names::PORT_EXISTING);
         if !had && port.tags.iter().any(|t| t == names::PORT_EXISTING) {
-            match self.neutron.remove_tag(Taggable::Port, id, names::PORT_EXISTING).await {
+            match self.neutron.remove_tag(Taggable::Port, &port.id, names::PORT_EXISTING).await {
                 Err(e) if e.is_not_found() => {}
-                other => other.doing("untag port", id)?,
+                other => other.doing("untag port", &port.id)?,
+            }
+        }
+        for tag in originals.strip.iter().filter(|tag| port.tags.contains(tag)) {
+            match self.neutron.remove_tag(Taggable::Port, &port.id, tag).await {
+                Err(e) if e.is_not_found() => {}
+                other => other.doing("untag port", &port.id)?,
             }
         }
         Ok(())
@@ -102,6 +111,38 @@ fn uses(row: &PortRow, originals: &Originals, port: &Port) -> bool {
     port.device_owner == names::DEVICE_OWNER
         && (row.devices.contains(&port.device_id)
             || (port.device_owner == originals.device_owner && port.device_id == originals.device_id))
+}
+
+/// What must be written for the port to be as it was found.
+fn restoration(originals: &Originals, port: &Port) -> PortUpdate {
+    let wanted = |ip: &FixedIp| WantedIp { subnet_id: ip.subnet_id.clone(), ip_address: Some(ip.ip_address) };
+    let same_ips = port.fixed_ips.len() == originals.fixed_ips.len()
+        && originals.fixed_ips.iter().all(|ip| port.fixed_ips.contains(ip));
+    let host = originals.host_id.clone().unwrap_or_default();
+    PortUpdate {
+        name: differs(&port.name, &originals.name),
+        admin_state_up: differs(&port.admin_state_up, &originals.admin_state_up),
+        device_owner: differs(&port.device_owner, &originals.device_owner),
+        device_id: differs(&port.device_id, &originals.device_id),
+        fixed_ips: (!same_ips).then(|| originals.fixed_ips.iter().map(wanted).collect()),
+        mac_address: differs(&port.mac_address, &originals.mac_address),
+        security_groups: (!same_set(&port.security_groups, &originals.security_groups))
+            .then(|| originals.security_groups.clone()),
+        host_id: (port.host_id.clone().unwrap_or_default() != host).then_some(host),
+        extras: originals.extras.as_ref().map(|found| extras(found, port)).unwrap_or_default(),
+        ..PortUpdate::default()
+    }
+}
+
+fn extras(found: &OriginalExtras, port: &Port) -> PortExtras {
+    PortExtras {
+        vnic_type: found.vnic_type.clone().filter(|v| port.vnic_type.as_ref() != Some(v)),
+        profile: differs(&port.profile, &found.profile),
+        port_security_enabled: found.port_security.filter(|p| port.port_security_enabled != Some(*p)),
+        qos_policy_id: differs(&port.qos_policy_id, &found.qos_policy),
+        allowed_address_pairs: differs(&port.allowed_address_pairs, &found.pairs),
+        dns_name: found.dns_name.clone().filter(|n| port.dns_name.as_ref() != Some(n)),
+    }
 }
 
 fn differs<T: PartialEq + Clone>(now: &T, original: &T) -> Option<T> {

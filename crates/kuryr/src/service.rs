@@ -14,8 +14,10 @@ use crate::api::{
     AddressRequest, CreatedEndpoint, EndpointRequest, EndpointStatus, Joined, NetworkRequest, NetworkStatus,
     Pool, PoolRequest, PoolStatus, Status,
 };
+use crate::attributes::KnownIds;
 use crate::binding::Binding;
 use crate::locks::Locks;
+use crate::marks::Marks;
 use crate::recover::Stale;
 use crate::state::{EndpointRow, GroupRow, NetworkRow, Phase, PoolRow, PortRow};
 use crate::table::Table;
@@ -41,9 +43,13 @@ pub(crate) struct Inner {
     pub(crate) endpoints: Table<EndpointRow>,
     pub(crate) groups: Table<GroupRow>,
     pub(crate) locks: Locks,
+    pub(crate) marks: Marks,
     extensions: OnceCell<BTreeSet<String>>,
+    pub(crate) known_ids: KnownIds,
     pub(crate) sweeper: OnceLock<()>,
     stale: Mutex<Stale>,
+    /// The journal has entries that cannot be read.
+    pub(crate) unreadable: bool,
     /// Pools without network that a previous process handed out.
     pub(crate) left_behind: BTreeSet<String>,
 }
@@ -61,7 +67,7 @@ impl Service {
     /// [`Error::Journal`] when the state directory cannot be read.
     pub fn open(settings: Settings, state: &StateDir, neutron: Arc<dyn Neutron>, host: Host) -> Result<Self> {
         let pools: Table<PoolRow> = Table::open(state, "pools")?;
-        let inner = Inner {
+        let mut inner = Inner {
             settings,
             neutron,
             host,
@@ -72,10 +78,18 @@ impl Service {
             endpoints: Table::open(state, "endpoints")?,
             groups: Table::open(state, "groups")?,
             locks: Locks::default(),
+            marks: Marks::open(state)?,
             extensions: OnceCell::new(),
+            known_ids: KnownIds::default(),
             sweeper: OnceLock::new(),
             stale: Mutex::default(),
+            unreadable: false,
         };
+        inner.unreadable = inner.pools.is_incomplete()
+            || inner.networks.is_incomplete()
+            || inner.ports.is_incomplete()
+            || inner.endpoints.is_incomplete()
+            || inner.groups.is_incomplete();
         inner.return_stale(Stale::of(&inner));
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -162,16 +176,26 @@ impl Service {
     /// No such network or address, binding refused, link trouble, port not active.
     pub async fn create_endpoint(&self, request: EndpointRequest) -> Result<CreatedEndpoint> {
         let name = request.endpoint_id.clone();
-        self.run("create endpoint", name, |s| async move { s.create_endpoint(request).await }).await
+        let work = |s: Arc<Inner>| async move {
+            s.recognise_network(&request.network_id).await?;
+            let addresses: Vec<IpNet> = [request.ipv4, request.ipv6].into_iter().flatten().collect();
+            s.claim_addresses(&request.network_id, &addresses)?;
+            s.create_endpoint(request).await
+        };
+        self.run("create endpoint", name, work).await
     }
 
     /// Unplugs an endpoint; its port goes with the address. Unknown ones are deleted.
     ///
     /// # Errors
     /// A link cannot be removed; it is tried again in the background.
-    pub async fn delete_endpoint(&self, _network_id: &str, endpoint_id: &str) -> Result<()> {
-        let id = endpoint_id.to_owned();
-        self.run("delete endpoint", id.clone(), |s| async move { s.delete_endpoint(&id).await }).await
+    pub async fn delete_endpoint(&self, network_id: &str, endpoint_id: &str) -> Result<()> {
+        let (network, id) = (network_id.to_owned(), endpoint_id.to_owned());
+        let work = |s: Arc<Inner>| async move {
+            s.recognise_endpoint(&network, &id).await?;
+            s.delete_endpoint(&id).await
+        };
+        self.run("delete endpoint", endpoint_id.to_owned(), work).await
     }
 
     /// What Docker needs to move the link into the container; from memory.
@@ -181,6 +205,8 @@ impl Service {
     pub async fn join(&self, network_id: &str, endpoint_id: &str) -> Result<Joined> {
         let (network, endpoint) = (network_id.to_owned(), endpoint_id.to_owned());
         let work = |s: Arc<Inner>| async move {
+            s.recognise_network(&network).await?;
+            s.recognise_endpoint(&network, &endpoint).await?;
             let _turn = s.locks.lock("endpoint", &endpoint).await;
             s.join(&network, &endpoint)
         };
@@ -248,7 +274,7 @@ impl Service {
                 .all(|_| true)
                 .into_iter()
                 .map(|p| PoolStatus {
-                    id: crate::pools::public_id(&p.id),
+                    id: if p.taken { p.id } else { crate::pools::public_id(&p.id) },
                     pool: p.pool,
                     network_id: p.network,
                 })
@@ -259,12 +285,23 @@ impl Service {
 }
 
 impl Inner {
+    /// Ends every change of the journal where the process's life ends.
+    #[cfg(test)]
+    pub(crate) fn guard(&self, process: &Arc<crate::doubles::Process>) {
+        self.pools.guard(process.clone());
+        self.networks.guard(process.clone());
+        self.ports.guard(process.clone());
+        self.endpoints.guard(process.clone());
+        self.groups.guard(process.clone());
+    }
+
     pub(crate) fn binding(&self) -> Binding<'_> {
         Binding {
             host: &self.host,
             name: &self.settings.host,
             integration_bridge: &self.settings.integration_bridge,
             scripted: &self.settings.script_vif_types,
+            marks: &self.marks,
         }
     }
 
@@ -277,9 +314,14 @@ impl Inner {
         self.stale.lock().unwrap_or_else(PoisonError::into_inner).merge(stale);
     }
 
-    /// Whether Neutron has an extension; asked once per process, and not taken for absent for ever on a failure.
+    /// Neutron's extensions; asked once per process.
+    pub(crate) async fn known_extensions(&self) -> openstack::Result<&BTreeSet<String>> {
+        self.extensions.get_or_try_init(|| self.neutron.extensions()).await
+    }
+
+    /// Whether Neutron has an extension; not taken for absent for ever on a failure.
     pub(crate) async fn has_extension(&self, alias: &str) -> bool {
-        match self.extensions.get_or_try_init(|| self.neutron.extensions()).await {
+        match self.known_extensions().await {
             Ok(all) => all.contains(alias),
             Err(error) => {
                 tracing::warn!(%error, "cannot list Neutron's extensions, going on without {alias}");

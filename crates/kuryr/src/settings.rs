@@ -28,8 +28,13 @@ pub struct Settings {
     pub integration_bridge: String,
     /// Vif types a script of `bindir` plugs though we could (`[binding] script_vif_types`).
     pub script_vif_types: BTreeSet<String>,
+    /// Make ports and groups in the project of an adopted network, for which the credentials must be an
+    /// administrator's (`[neutron] use_network_project`).
+    pub use_network_project: bool,
     /// MTU where Neutron names none, in bytes.
     pub default_mtu: u32,
+    /// Pause between two looks for orphans; `None`: only one, at start (`[DEFAULT] orphan_check_interval`).
+    pub orphan_interval: Option<Duration>,
     /// Answer the caller after this time even if the operation still runs.
     pub deadline: Duration,
 }
@@ -48,7 +53,9 @@ impl Default for Settings {
             vif_plugging_timeout: Duration::from_secs(20),
             integration_bridge: "br-int".to_owned(),
             script_vif_types: BTreeSet::new(),
+            use_network_project: false,
             default_mtu: 1500,
+            orphan_interval: Some(Duration::from_secs(3600)),
             deadline: Duration::from_secs(25),
         }
     }

@@ -6,10 +6,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use ipnet::IpNet;
 use openstack::MacAddr;
-use openstack::network::{FixedIp, HostRoute, Port, Subnet};
+use openstack::network::{AddressPair, FixedIp, HostRoute, Port, Subnet};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::attributes::Attributes;
 
 /// How far an object is. A record that is not `Ready` after a restart is undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +62,9 @@ pub(crate) struct PoolRow {
     pub(crate) created: u64,
     /// When Docker released it while its network still existed; milliseconds since 1970.
     pub(crate) released: Option<u64>,
+    /// Of the Python driver: Docker knows it by the bare UUID of a subnet pool.
+    #[serde(default)]
+    pub(crate) taken: bool,
 }
 
 /// A Docker network, or a network made for an automatic pool.
@@ -82,6 +86,18 @@ pub(crate) struct NetworkRow {
     pub(crate) mtu: u32,
     pub(crate) made_pools: Vec<MadePool>,
     pub(crate) subnets: Vec<SubnetRow>,
+    /// Made or adopted by somebody else under this Docker network's id, and recognised by that.
+    #[serde(default)]
+    pub(crate) taken: bool,
+    /// Tags to remove with it, of others than the network.
+    #[serde(default)]
+    pub(crate) strip: Vec<Strip>,
+    /// What the user wants of the ports on it.
+    #[serde(default)]
+    pub(crate) attributes: Attributes,
+    /// Project of an adopted network.
+    #[serde(default)]
+    pub(crate) project: Option<String>,
 }
 
 /// A subnet pool of ours.
@@ -121,6 +137,37 @@ pub(crate) struct SubnetRow {
     pub(crate) aux: BTreeSet<IpAddr>,
     /// The pool Docker knows, if it is ours.
     pub(crate) pool: Option<String>,
+    /// `ipv6_address_mode` of an adopted subnet.
+    #[serde(default)]
+    pub(crate) address_mode: Option<String>,
+    /// Ports that keep auxiliary addresses of an adopted subnet free.
+    #[serde(default)]
+    pub(crate) reserved: Vec<Reserved>,
+}
+
+/// A port that only holds an address, so that Neutron gives it to nobody.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Reserved {
+    pub(crate) address: IpAddr,
+    /// Its `device_id`, ours alone.
+    pub(crate) device: String,
+    pub(crate) port: Option<String>,
+}
+
+/// A tag that goes with a network's record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Strip {
+    /// Of a subnet pool, else of a subnet.
+    pub(crate) of_pool: bool,
+    pub(crate) id: String,
+    pub(crate) tag: String,
+}
+
+impl SubnetRow {
+    /// Neutron derives the address of a port from its MAC and takes no wishes.
+    pub(crate) fn derives_addresses(&self) -> bool {
+        matches!(self.address_mode.as_deref(), Some("slaac" | "dhcpv6-stateless"))
+    }
 }
 
 /// A port that holds an address for Docker.
@@ -150,6 +197,12 @@ pub(crate) struct PortRow {
     pub(crate) devices: BTreeSet<String>,
     /// Security groups of ours on the port.
     pub(crate) groups: BTreeSet<String>,
+    /// The container's name, where Docker says it.
+    #[serde(default)]
+    pub(crate) label: Option<String>,
+    /// The endpoint's id is still to be written to the port; nothing depends on it.
+    #[serde(default)]
+    pub(crate) unrecorded: bool,
     /// Milliseconds since 1970.
     pub(crate) created: u64,
 }
@@ -167,6 +220,23 @@ pub(crate) struct Originals {
     pub(crate) security_groups: Vec<String>,
     pub(crate) fixed_ips: Vec<FixedIp>,
     pub(crate) tags: Vec<String>,
+    /// `None` in records of a version that changed none of them.
+    #[serde(default)]
+    pub(crate) extras: Option<OriginalExtras>,
+    /// Tags to remove besides our own: those the Python driver put there.
+    #[serde(default)]
+    pub(crate) strip: Vec<String>,
+}
+
+/// Attributes of extensions as they were found; `None` where Neutron lacks the extension.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct OriginalExtras {
+    pub(crate) vnic_type: Option<String>,
+    pub(crate) profile: serde_json::Map<String, serde_json::Value>,
+    pub(crate) port_security: Option<bool>,
+    pub(crate) qos_policy: Option<String>,
+    pub(crate) pairs: Vec<AddressPair>,
+    pub(crate) dns_name: Option<String>,
 }
 
 impl Originals {
@@ -182,6 +252,15 @@ impl Originals {
             security_groups: port.security_groups.clone(),
             fixed_ips: port.fixed_ips.clone(),
             tags: port.tags.clone(),
+            strip: Vec::new(),
+            extras: Some(OriginalExtras {
+                vnic_type: port.vnic_type.clone(),
+                profile: port.profile.clone(),
+                port_security: port.port_security_enabled,
+                qos_policy: port.qos_policy_id.clone(),
+                pairs: port.allowed_address_pairs.clone(),
+                dns_name: port.dns_name.clone(),
+            }),
         }
     }
 }
@@ -200,6 +279,9 @@ pub(crate) struct EndpointRow {
     pub(crate) joined: bool,
     /// What Docker was answered.
     pub(crate) answered_mac: Option<MacAddr>,
+    /// What Docker was answered where it chose no address itself.
+    #[serde(default)]
+    pub(crate) answered: Vec<IpNet>,
 }
 
 /// How an endpoint is plugged on this host.
@@ -215,6 +297,9 @@ pub(crate) struct Plug {
     /// Records of the first release have none: they plugged veth pairs only.
     #[serde(default)]
     pub(crate) driver: Driver,
+    /// What stands at its links; earlier records have only the port there.
+    #[serde(default)]
+    pub(crate) mark: Option<String>,
 }
 
 /// What plugged it, with all that unplugging needs.
@@ -257,6 +342,11 @@ pub(crate) struct HookCall {
 }
 
 impl Plug {
+    /// The text at its links that says whose they are.
+    pub(crate) fn mark(&self) -> String {
+        self.mark.clone().unwrap_or_else(|| crate::names::mark(&self.port_id))
+    }
+
     /// PCI address of the virtual function it hands over, if it does.
     pub(crate) fn slot(&self) -> Option<&str> {
         match &self.driver {
@@ -277,6 +367,9 @@ pub(crate) struct GroupRow {
     pub(crate) mark: String,
     pub(crate) name: String,
     pub(crate) neutron_id: Option<String>,
+    /// Where it is, if not in the credentials' own project.
+    #[serde(default)]
+    pub(crate) project: Option<String>,
 }
 
 /// How long a request without an answer may still take effect, in milliseconds.

@@ -19,6 +19,8 @@ pub(crate) struct Cloud {
     pub(crate) subnets: BTreeMap<String, Subnet>,
     pub(crate) pools: BTreeMap<String, SubnetPool>,
     pub(crate) ports: BTreeMap<String, Port>,
+    /// Of ports, by id.
+    pub(crate) descriptions: BTreeMap<String, String>,
     pub(crate) groups: BTreeMap<String, SecurityGroup>,
     pub(crate) qos_policies: BTreeMap<String, QosPolicy>,
     pub(crate) rules: Vec<NewSecurityGroupRule>,
@@ -117,13 +119,23 @@ impl Cloud {
         self.ports.values().find(|p| p.fixed_ips.iter().any(|f| f.subnet_id == subnet && f.ip_address == ip))
     }
 
-    pub(crate) fn place(&self, wanted: &[WantedIp], port: Option<&str>) -> Result<Vec<FixedIp>> {
-        let mut placed = Vec::new();
+    pub(crate) fn place(
+        &self,
+        wanted: &[WantedIp],
+        port: Option<&str>,
+        mac: MacAddr,
+    ) -> Result<Vec<FixedIp>> {
+        let mut placed: Vec<FixedIp> = Vec::new();
         for want in wanted {
             let Some(subnet) = self.subnets.get(&want.subnet_id) else {
                 return fault(404, "SubnetNotFound", &want.subnet_id);
             };
+            let derived = is_derived(subnet).then(|| eui64(subnet.cidr, mac));
             let ip = match want.ip_address {
+                Some(ip) if derived.is_some_and(|derived| derived != ip) => {
+                    return fault(400, "AllocationOnAutoAddressSubnet", ip.to_string());
+                }
+                None if derived.is_some() => derived.unwrap(),
                 Some(ip) if !subnet.cidr.contains(&ip) => {
                     return fault(400, "InvalidIpForSubnet", ip.to_string());
                 }
@@ -162,6 +174,19 @@ impl Cloud {
         port.status = if up && !self.agents_dead { "ACTIVE" } else { "DOWN" }.to_owned();
         port
     }
+}
+
+/// Whether the subnet's addresses follow from MACs.
+pub(crate) fn is_derived(subnet: &Subnet) -> bool {
+    matches!(subnet.ipv6_address_mode.as_deref(), Some("slaac" | "dhcpv6-stateless"))
+}
+
+/// The modified EUI-64 address of RFC 4291.
+pub(crate) fn eui64(cidr: IpNet, mac: MacAddr) -> IpAddr {
+    let IpNet::V6(net) = cidr else { panic!("{cidr}") };
+    let [a, b, c, d, e, f] = mac.0;
+    let host = u64::from_be_bytes([a ^ 2, b, c, 0xff, 0xfe, d, e, f]);
+    IpAddr::V6((u128::from(net.network()) | u128::from(host)).into())
 }
 
 pub(crate) fn next(ip: IpAddr) -> IpAddr {

@@ -141,7 +141,9 @@ impl HostLinks for Process {
         self.on_host("marked_links", |c| {
             let marked = c.links.iter().filter_map(|(name, link)| {
                 let mark = link.mark.clone().filter(|mark| mark.starts_with(start))?;
-                Some(MarkedLink { name: name.clone(), mark })
+                let peer = link.peer.clone().filter(|peer| c.links.contains_key(peer));
+                let in_use = link.peer.is_some() && peer.is_none();
+                Some(MarkedLink { name: name.clone(), mark, peer, in_use })
             });
             Ok(marked.collect())
         })

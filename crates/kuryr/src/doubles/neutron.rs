@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use ipnet::IpNet;
 use openstack::Result;
 use openstack::network::{
-    Network, NewNetwork, NewPort, NewSecurityGroup, NewSecurityGroupRule, NewSubnet, NewSubnetPool, Port,
-    PortUpdate, QosPolicy, SecurityGroup, Subnet, SubnetPool, Taggable,
+    Listed, Network, NewNetwork, NewPort, NewSecurityGroup, NewSecurityGroupRule, NewSubnet, NewSubnetPool,
+    Port, PortUpdate, QosPolicy, SecurityGroup, Subnet, SubnetPool, Taggable,
 };
 
-use super::cloud::{fault, new_id};
+use super::cloud::{Cloud, fault, new_id};
 use super::process::Process;
 use crate::Neutron;
 
@@ -19,12 +19,41 @@ fn passes(filters: &[(&str, &str)], field: impl Fn(&str) -> String) -> bool {
     filters.iter().all(|(key, value)| field(key) == *value)
 }
 
+/// Splits off a filter for tags, of which all must be there. Neutron without tags takes none of it.
+fn by_tags<'a>(cloud: &Cloud, filters: &[(&'a str, &'a str)]) -> (Vec<&'a str>, Vec<(&'a str, &'a str)>) {
+    let (tags, rest): (Vec<_>, Vec<_>) = filters.iter().copied().partition(|(key, _)| *key == "tags");
+    if !cloud.extensions.contains("standard-attr-tag") {
+        return (Vec::new(), rest);
+    }
+    (tags.into_iter().flat_map(|(_, value)| value.split(',')).collect(), rest)
+}
+
+fn has_all(tags: &[&str], has: &[String]) -> bool {
+    tags.iter().all(|tag| has.iter().any(|t| t == tag))
+}
+
 pub(super) fn get<T: Clone>(map: &std::collections::BTreeMap<String, T>, id: &str) -> Result<T> {
     map.get(id).cloned().map_or_else(|| fault(404, "NotFound", id), Ok)
 }
 
 #[async_trait]
 impl Neutron for Process {
+    async fn inventory(&self, kind: Taggable, filters: &[(&str, &str)]) -> Result<Vec<Listed>> {
+        self.call(&format!("GET all {}", kind.collection()), |c| {
+            Ok(c.listed(kind)
+                .into_iter()
+                .filter(|l| {
+                    passes(filters, |key| match key {
+                        "device_owner" => l.device_owner.clone(),
+                        "binding:host_id" => l.host_id.clone().unwrap_or_default(),
+                        _ => panic!("filter {key}"),
+                    })
+                })
+                .collect())
+        })
+        .await
+    }
+
     async fn extensions(&self) -> Result<BTreeSet<String>> {
         self.call("GET extensions", |c| Ok(c.extensions.clone())).await
     }
@@ -35,7 +64,9 @@ impl Neutron for Process {
             _ => panic!("filter {key}"),
         };
         self.call("GET networks", |c| {
-            Ok(c.networks.values().filter(|n| passes(filters, |k| field(n, k))).cloned().collect())
+            let (tags, rest) = by_tags(c, filters);
+            let fits = |n: &&Network| has_all(&tags, &n.tags) && passes(&rest, |k| field(n, k));
+            Ok(c.networks.values().filter(fits).cloned().collect())
         })
         .await
     }
@@ -85,7 +116,9 @@ impl Neutron for Process {
             _ => panic!("filter {key}"),
         };
         self.call("GET subnets", |c| {
-            Ok(c.subnets.values().filter(|s| passes(filters, |k| field(s, k))).cloned().collect())
+            let (tags, rest) = by_tags(c, filters);
+            let fits = |s: &&Subnet| has_all(&tags, &s.tags) && passes(&rest, |k| field(s, k));
+            Ok(c.subnets.values().filter(fits).cloned().collect())
         })
         .await
     }
@@ -161,6 +194,8 @@ impl Neutron for Process {
     async fn list_ports(&self, filters: &[(&str, &str)]) -> Result<Vec<Port>> {
         let has = |p: &Port, filter: &(&str, &str)| match *filter {
             ("device_id", value) => p.device_id == value,
+            ("network_id", value) => p.network_id == value,
+            ("mac_address", value) => p.mac_address.to_string() == value,
             ("fixed_ips", value) => match value.split_once('=').unwrap() {
                 ("subnet_id", id) => p.fixed_ips.iter().any(|f| f.subnet_id == id),
                 (_, ip) => p.fixed_ips.iter().any(|f| f.ip_address.to_string() == ip),
@@ -168,7 +203,9 @@ impl Neutron for Process {
             _ => panic!("filter {filter:?}"),
         };
         self.call("GET ports", |c| {
-            let found = c.ports.values().filter(|p| filters.iter().all(|f| has(p, f)));
+            let (tags, rest) = by_tags(c, filters);
+            let fits = |p: &&Port| has_all(&tags, &p.tags) && rest.iter().all(|f| has(p, f));
+            let found = c.ports.values().filter(fits);
             Ok(found.map(|p| c.seen(p)).collect())
         })
         .await
@@ -184,7 +221,15 @@ impl Neutron for Process {
     }
 
     async fn create_ports(&self, new: &[NewPort]) -> Result<Vec<Port>> {
-        self.call("POST ports", |c| new.iter().map(|p| c.add_port(p)).collect()).await
+        self.call("POST ports", |c| {
+            let before = c.clone();
+            let made: Result<Vec<Port>> = new.iter().map(|p| c.add_port(p)).collect();
+            if made.is_err() {
+                *c = before;
+            }
+            made
+        })
+        .await
     }
 
     async fn update_port(&self, id: &str, update: &PortUpdate, if_revision: Option<u64>) -> Result<Port> {
@@ -194,6 +239,7 @@ impl Neutron for Process {
     async fn delete_port(&self, id: &str) -> Result<()> {
         self.call("DELETE port", |c| {
             c.ports.remove(id);
+            c.descriptions.remove(id);
             Ok(())
         })
         .await
@@ -202,6 +248,7 @@ impl Neutron for Process {
     async fn list_security_groups(&self, filters: &[(&str, &str)]) -> Result<Vec<SecurityGroup>> {
         let field = |g: &SecurityGroup, key: &str| match key {
             "name" => g.name.clone(),
+            "id" => g.id.clone(),
             _ => panic!("filter {key}"),
         };
         self.call("GET security-groups", |c| {
@@ -258,6 +305,22 @@ impl Neutron for Process {
     async fn set_tags(&self, kind: Taggable, id: &str, tags: &[String]) -> Result<()> {
         self.call("PUT tags", |c| {
             *c.tags(kind, id)? = tags.to_vec();
+            Ok(())
+        })
+        .await
+    }
+
+    async fn add_tags(&self, kind: Taggable, id: &str, tags: &[String]) -> Result<()> {
+        self.call("POST tags", |c| {
+            if !c.extensions.contains("tag-creation") {
+                return fault(404, "HTTPNotFound", "tag-creation");
+            }
+            let has = c.tags(kind, id)?;
+            for tag in tags {
+                if !has.contains(tag) {
+                    has.push(tag.clone());
+                }
+            }
             Ok(())
         })
         .await

@@ -7,12 +7,19 @@ use openstack::{Error, Result};
 use tokio::sync::Notify;
 
 use super::cloud::{Cloud, fault};
+use crate::table::Gate;
 
 /// What happens at the n-th call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// Refused with 500, no effect.
     Fail,
+    /// Refused with that status, no effect.
+    Status(u16),
+    /// The connection breaks before the request has an effect; we cannot know that.
+    Dropped,
+    /// The process dies when the n-th change of the journal is on the disk.
+    DieAfterWrite,
     /// Takes effect, the answer is lost.
     Lost,
     /// The process dies before the call leaves.
@@ -35,6 +42,7 @@ pub(crate) enum Fault {
 struct Plan {
     fault: Option<(usize, Fault)>,
     seen: usize,
+    written: usize,
 }
 
 /// What outlives the process.
@@ -47,7 +55,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn arm(&self, at: usize, fault: Fault) {
-        *self.plan.lock().unwrap() = Plan { fault: Some((at, fault)), seen: 0 };
+        *self.plan.lock().unwrap() = Plan { fault: Some((at, fault)), ..Plan::default() };
     }
 
     pub(crate) fn disarm(&self) {
@@ -59,6 +67,16 @@ impl World {
         let mut calls = std::mem::take(&mut *self.calls.lock().unwrap());
         calls.retain(|c| c != "GET extensions" && !c.starts_with("host "));
         calls
+    }
+
+    /// Names of all calls since the last time, those of the host included.
+    pub(crate) fn call_names(&self) -> Vec<String> {
+        std::mem::take(&mut *self.calls.lock().unwrap())
+    }
+
+    /// Changes of the journal since a fault was last armed or disarmed.
+    pub(crate) fn journal_changes(&self) -> usize {
+        self.plan.lock().unwrap().written
     }
 
     pub(crate) fn all_calls(&self) -> usize {
@@ -108,6 +126,7 @@ impl Process {
             let mut plan = self.world.plan.lock().unwrap();
             plan.seen += 1;
             match plan.fault {
+                Some((_, Fault::DieAfterWrite)) => None,
                 Some((at, fault)) if at == plan.seen || (fault == Fault::Down && plan.seen > at) => {
                     Some(fault)
                 }
@@ -116,7 +135,15 @@ impl Process {
         };
         let run = || work(&mut self.world.cloud.lock().unwrap());
         match now {
-            None => run(),
+            None | Some(Fault::DieAfterWrite) => run(),
+            Some(Fault::Status(status)) => fault(status, "", "made to fail"),
+            Some(Fault::Dropped) => Err(Error::Unreachable {
+                service: "network",
+                operation: name.to_owned(),
+                url: "http://cloud".to_owned(),
+                reason: "connection reset".to_owned(),
+                sent: true,
+            }),
             Some(Fault::Fail) => fault(500, "", "made to fail"),
             Some(Fault::Late) => {
                 Err(Error::Timeout { service: "network", operation: name.to_owned(), seconds: 1 })
@@ -152,6 +179,21 @@ impl Process {
                 reason: "refused".to_owned(),
                 sent: false,
             }),
+        }
+    }
+}
+
+impl Gate for Process {
+    fn may_write(&self) -> bool {
+        !self.dead.load(Ordering::SeqCst)
+    }
+
+    fn wrote(&self) {
+        let mut plan = self.world.plan.lock().unwrap();
+        plan.written += 1;
+        if plan.fault == Some((plan.written, Fault::DieAfterWrite)) {
+            self.dead.store(true, Ordering::SeqCst);
+            self.died.notify_one();
         }
     }
 }

@@ -8,7 +8,7 @@ use openstack::network::{
     AllocationPool, FixedIp, NewPort, NewSubnet, Port, PortExtras, PortUpdate, Subnet, Taggable,
 };
 
-use super::cloud::{Cloud, fault, new_id, next};
+use super::cloud::{Cloud, eui64, fault, is_derived, new_id, next};
 use super::neutron::get;
 
 fn overlap(a: &IpNet, b: &IpNet) -> bool {
@@ -148,7 +148,7 @@ impl Cloud {
             network_id: new.network_id.clone(),
             project_id: "p".to_owned(),
             mac_address: mac,
-            fixed_ips: self.place(&new.fixed_ips, None)?,
+            fixed_ips: self.place(&new.fixed_ips, None, mac)?,
             security_groups: new.security_groups.clone().unwrap_or(vec!["default".to_owned()]),
             device_id: new.device_id.clone(),
             device_owner: new.device_owner.clone(),
@@ -166,8 +166,21 @@ impl Cloud {
             revision_number: 1,
             tags: new.tags.clone().unwrap_or_default(),
         };
+        // As real Neutron does, whatever addresses were asked for.
+        for subnet in self.subnets.values().filter(|s| s.network_id == port.network_id && is_derived(s)) {
+            if !port.fixed_ips.iter().any(|ip| ip.subnet_id == subnet.id) {
+                let ip_address = eui64(subnet.cidr, mac);
+                port.fixed_ips.push(FixedIp { subnet_id: subnet.id.clone(), ip_address });
+            }
+        }
+        if let Some(lost) =
+            port.security_groups.iter().find(|g| *g != "default" && !self.groups.contains_key(*g))
+        {
+            return fault(404, "SecurityGroupNotFound", format!("Security group {lost} does not exist"));
+        }
         extend(&mut port, &new.extras)?;
         self.bind(&mut port);
+        self.descriptions.extend(new.description.clone().map(|text| (port.id.clone(), text)));
         self.ports.insert(port.id.clone(), port.clone());
         Ok(port)
     }
@@ -195,7 +208,7 @@ impl Cloud {
             port.security_groups = groups.clone();
         }
         if let Some(ips) = &update.fixed_ips {
-            port.fixed_ips = self.place(ips, Some(id))?;
+            port.fixed_ips = self.place(ips, Some(id), port.mac_address)?;
         }
         if let Some(host) = &update.host_id {
             port.host_id = Some(host.clone());
@@ -217,8 +230,13 @@ impl Cloud {
     }
 
     pub(super) fn tags(&mut self, kind: Taggable, id: &str) -> Result<&mut Vec<String>> {
+        if !self.extensions.contains("standard-attr-tag") {
+            return fault(404, "HTTPNotFound", "no such path");
+        }
         let tags = match kind {
             Taggable::Network => self.networks.get_mut(id).map(|r| &mut r.tags),
+            Taggable::Subnet => self.subnets.get_mut(id).map(|r| &mut r.tags),
+            Taggable::SubnetPool => self.pools.get_mut(id).map(|r| &mut r.tags),
             Taggable::Port => self.ports.get_mut(id).map(|r| {
                 r.revision_number += 1;
                 &mut r.tags

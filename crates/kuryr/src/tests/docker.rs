@@ -57,6 +57,9 @@ pub(super) struct Run {
     pub(super) ip6: Option<IpAddr>,
     pub(super) mac: Option<MacAddr>,
     pub(super) exposed: Vec<ExposedPort>,
+    pub(super) name: Option<&'static str>,
+    /// `--driver-opt`
+    pub(super) options: Vec<(&'static str, String)>,
 }
 
 #[derive(Debug, Clone)]
@@ -73,6 +76,8 @@ pub(super) struct Docker {
     pub(super) process: Arc<Process>,
     pub(super) service: Service,
     pub(super) settings: Settings,
+    /// What the driver's capabilities say of MACs: Docker invents one where the user gives none.
+    pub(super) requires_mac: bool,
     state: StateDir,
     _dir: tempfile::TempDir,
     /// Network id to pools with their gateway.
@@ -83,6 +88,12 @@ pub(super) struct Docker {
 
 pub(super) fn docker_id() -> String {
     format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())
+}
+
+/// As Docker invents them: locally administered.
+fn invented_mac() -> MacAddr {
+    let [a, b, c, d, e, ..] = *uuid::Uuid::new_v4().as_bytes();
+    MacAddr([0x02, a, b, c, d, e])
 }
 
 pub(super) fn ip(text: &str) -> IpAddr {
@@ -107,14 +118,29 @@ impl Docker {
         {
             let mut cloud = world.cloud.lock().unwrap();
             cloud.vif_type = "bridge".to_owned();
-            cloud.extensions.insert("tag-ports-during-bulk-creation".to_owned());
+            for alias in ["tag-ports-during-bulk-creation", "standard-attr-tag", "tag-creation"] {
+                cloud.extensions.insert(alias.to_owned());
+            }
         }
         let mut settings = Settings { host: "node-1".to_owned(), ..Settings::default() };
         change(&mut settings);
         let process = Process::new(&world);
         let service = Service::open(settings.clone(), &state, process.clone(), process.host()).unwrap();
+        service.inner.guard(&process);
         let (networks, held_pools, held_addresses) = Default::default();
-        Self { world, process, service, settings, state, _dir: dir, networks, held_pools, held_addresses }
+        let requires_mac = true;
+        Self {
+            world,
+            process,
+            service,
+            settings,
+            requires_mac,
+            state,
+            _dir: dir,
+            networks,
+            held_pools,
+            held_addresses,
+        }
     }
 
     /// The plugin is started again; Docker lives on.
@@ -128,6 +154,24 @@ impl Docker {
         self.process = Process::new(&self.world);
         let (neutron, host) = (self.process.clone(), self.process.host());
         self.service = Service::open(self.settings.clone(), &self.state, neutron, host).unwrap();
+        self.service.inner.guard(&self.process);
+    }
+
+    /// Nothing that was not answered can take effect any more.
+    pub(super) fn let_late_ones_expire(&self) {
+        let s = &self.service.inner;
+        for mut row in s.ports.all(|p| p.late_until.is_some()) {
+            row.late_until = Some(1);
+            s.ports.put(&row.id, &row).unwrap();
+        }
+        for mut row in s.networks.all(|n| n.late_until.is_some()) {
+            row.late_until = Some(1);
+            s.networks.put(&row.id, &row).unwrap();
+        }
+        for mut row in s.groups.all(|g| g.late_until.is_some()) {
+            row.late_until = Some(1);
+            s.groups.put(&row.id, &row).unwrap();
+        }
     }
 
     pub(super) async fn sweep(&self) {
@@ -136,8 +180,9 @@ impl Docker {
 
     async fn unless_dead<T>(&self, work: impl Future<Output = crate::Result<T>>) -> Outcome<T> {
         tokio::select! {
-            done = work => done.map_err(Failure::Refused),
+            biased;
             () = self.process.death() => Err(Failure::Died),
+            done = work => done.map_err(Failure::Refused),
         }
     }
 
@@ -216,8 +261,19 @@ impl Docker {
         address: Option<IpAddr>,
         kind: AddressKind,
     ) -> Outcome<IpNet> {
-        let request =
-            AddressRequest { pool_id: pool.to_owned(), address, kind, mac: None, container_name: None };
+        self.address_for(pool, address, kind, None, None).await
+    }
+
+    pub(super) async fn address_for(
+        &self,
+        pool: &str,
+        address: Option<IpAddr>,
+        kind: AddressKind,
+        mac: Option<MacAddr>,
+        container_name: Option<&str>,
+    ) -> Outcome<IpNet> {
+        let container_name = container_name.map(str::to_owned);
+        let request = AddressRequest { pool_id: pool.to_owned(), address, kind, mac, container_name };
         self.unless_dead(self.service.request_address(request)).await
     }
 
@@ -244,17 +300,21 @@ impl Docker {
     }
 
     async fn try_run(&mut self, network: &str, run: &Run) -> Outcome<Container> {
+        let mac = run.mac.or_else(|| self.requires_mac.then(invented_mac));
         let mut request = EndpointRequest {
             network_id: network.to_owned(),
             endpoint_id: docker_id(),
-            mac: run.mac,
+            mac,
             exposed: run.exposed.clone(),
+            options: run.options.iter().map(|(k, v)| ((*k).to_owned(), v.clone().into())).collect(),
             ..EndpointRequest::default()
         };
         for (pool, range, _) in self.networks[network].clone() {
             let v6 = matches!(range, IpNet::V6(_));
             let wanted = if v6 { run.ip6 } else { run.ip };
-            let got = self.address(&pool, wanted, AddressKind::Container).await?;
+            // Without the capability a MAC of the user's own comes with the endpoint only.
+            let mac = mac.filter(|_| self.requires_mac);
+            let got = self.address_for(&pool, wanted, AddressKind::Container, mac, run.name).await?;
             self.held_addresses.push((pool, got));
             *(if v6 { &mut request.ipv6 } else { &mut request.ipv4 }) = Some(got);
         }
@@ -267,6 +327,7 @@ impl Docker {
                 return Err(failure);
             }
         };
+        self.unless_dead(self.settled()).await?;
         Ok(Container {
             network: network.to_owned(),
             endpoint,
@@ -274,6 +335,22 @@ impl Docker {
             created,
             joined: Some(joined),
         })
+    }
+
+    /// What runs in the background about ports is done, or has failed.
+    async fn settled(&self) -> crate::Result<()> {
+        let s = &self.service.inner;
+        let unrecorded = || s.ports.all(|p| p.unrecorded && p.endpoint.is_some());
+        for port in unrecorded() {
+            drop(s.locks.lock("record", &port.id).await);
+        }
+        for _ in 0..10 {
+            if unrecorded().is_empty() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        Ok(())
     }
 
     /// Docker logs errors of a stop and goes on; the first one is returned to the test.

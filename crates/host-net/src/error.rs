@@ -66,6 +66,46 @@ pub enum Error {
         /// How long was waited; `None`: the socket is closed.
         seconds: Option<u64>,
     },
+    /// A VLAN that does not exist.
+    #[error("link {link} cannot use VLAN {vlan}: give a number from 1 to 4094, or 0 for none")]
+    Vlan {
+        /// Whose it would be.
+        link: String,
+        /// The number.
+        vlan: u16,
+    },
+    /// A PCI address that is none.
+    #[error(
+        "{slot:?} is no PCI address: write pci_slot of the port's binding:profile like 0000:3b:02.1, in lower case"
+    )]
+    PciSlot {
+        /// What was given.
+        slot: String,
+    },
+    /// A PCI address that cannot be used for a port.
+    #[error(
+        "PCI device {slot} cannot be a port's: {cause}; check pci_slot of its binding:profile and sriov_numvfs of \
+         the network card"
+    )]
+    VirtualFunction {
+        /// Its address.
+        slot: String,
+        /// Why not.
+        cause: String,
+    },
+    /// A link that has no such virtual function or cannot set it up.
+    #[error(
+        "link {pf} cannot set up virtual function {index}: {cause}; check sriov_numvfs and the driver of the network \
+         card"
+    )]
+    NoVirtualFunctions {
+        /// The physical function's link.
+        pf: String,
+        /// The number of the virtual one.
+        index: u32,
+        /// The kernel's words.
+        cause: String,
+    },
     /// Nobody listens at the database's socket.
     #[error(
         "cannot reach Open vSwitch's database at {}: {source}; start ovsdb-server (systemctl start \

@@ -14,6 +14,7 @@ mod offload;
 pub mod ovs;
 mod route;
 mod socket;
+pub mod sriov;
 mod veth;
 
 pub use error::{Error, Result};

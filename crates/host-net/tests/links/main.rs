@@ -5,3 +5,4 @@
 mod kernel;
 mod namespace;
 mod offload;
+mod vf;

@@ -38,6 +38,14 @@ impl Program {
         Self { name: name.as_ref().to_owned(), command: Command::new(name.as_ref()) }
     }
 
+    /// A program that makes mounts and starts others: all of it is seen by nobody else and ends with it, and it with us,
+    /// however we end.
+    pub fn contained(name: impl AsRef<OsStr>) -> Self {
+        let unshare =
+            ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private", "--"];
+        Self::new("setpriv").args(["--pdeathsig", "KILL"]).args(unshare).arg(name)
+    }
+
     /// Where it runs; else where we do.
     #[must_use]
     pub fn directory(mut self, path: impl AsRef<Path>) -> Self {

@@ -46,7 +46,7 @@ pub fn root(suite: &str) -> Result<PathBuf> {
     let named = PathBuf::from("/usr/share/debootstrap/scripts").join(suite);
     let script = if named.exists() { named } else { "/usr/share/debootstrap/scripts/sid".into() };
     let docker_cli = if suite == "bookworm" { "" } else { ",docker-cli" };
-    Program::new("debootstrap")
+    Program::contained("debootstrap")
         .arg("--variant=minbase")
         .arg(format!("--cache-dir={}", package_cache().display()))
         .arg(format!("--include={ROOT_PACKAGES}{docker_cli}"))

@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -48,21 +49,7 @@ pub(super) fn make(base: &Path, layer: &Path) -> Result<()> {
     for dir in [layer, &workshop.join("root"), &workshop.join("work"), &debian_root::package_cache()] {
         fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
     }
-    // It ends with us, however we end, and its mounts with it.
-    Program::new("setpriv")
-        .args([
-            "--pdeathsig",
-            "KILL",
-            "unshare",
-            "--mount",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "--propagation",
-            "private",
-            "--",
-        ])
-        .arg(std::env::current_exe().context("find this program")?)
+    Program::contained(std::env::current_exe().context("find this program")?)
         .args(["openstack", "install-packages"])
         .args([base, layer])
         .run()?;
@@ -80,7 +67,8 @@ pub fn install_packages(base: &Path, layer: &Path) -> Result<()> {
     for (path, text) in keep {
         fs::write(root.join(path), text).with_context(|| format!("write {path}"))?;
     }
-    Program::new("chmod").arg("755").arg(root.join("usr/sbin/policy-rc.d")).output()?;
+    fs::set_permissions(root.join("usr/sbin/policy-rc.d"), fs::Permissions::from_mode(0o755))
+        .context("make the policy a program")?;
     // The machine's way to its archive: name servers, proxies.
     fs::copy("/etc/resolv.conf", root.join("etc/resolv.conf")).context("copy resolv.conf")?;
     let machine = Program::new("apt-config").args(["dump", "Acquire"]).output()?;

@@ -58,11 +58,17 @@ impl Lab {
             Action::Check => openstack(["check"]),
             Action::Test => {
                 openstack(["up"])?;
-                openstack(["check"])
+                openstack(["check"])?;
+                crate::test::on_openstack(None)
             }
             Action::Run { command } => openstack(["run", "--"].map(str::to_owned).into_iter().chain(command)),
         }
     }
+}
+
+/// Starts the lab unless it runs.
+pub(crate) fn up() -> Result<()> {
+    Lab::Openstack { action: Action::Up { dhcp: false } }.run()
 }
 
 fn openstack(args: impl IntoIterator<Item = impl AsRef<std::ffi::OsStr>>) -> Result<()> {

@@ -1,11 +1,12 @@
 //! `cargo xtask test`.
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::debian;
 use crate::engine::{Engine, engine};
 use crate::exec::{Cargo, say, target_dir};
+use crate::lab;
 
 /// The generations that are tested when none is named: the machine's own and Debian 13's.
 const DEFAULT_ENGINES: [&str; 2] = ["machine", "26.1"];
@@ -13,7 +14,11 @@ const DEFAULT_ENGINES: [&str; 2] = ["machine", "26.1"];
 /// Which tests to run.
 #[derive(Debug, Args)]
 pub(crate) struct Test {
-    /// Docker generations for the behaviour suite: `machine`, `20.10`, `26.1`, `28.5`.
+    /// What the behaviour suite stands on; may be repeated. Without it: the development cloud.
+    #[arg(long = "cloud", value_enum)]
+    clouds: Vec<Cloud>,
+    /// Docker generations for the behaviour suite on the development cloud: `machine`, `20.10`, `26.1`, `28.5`. Real
+    /// services have an engine of their own.
     #[arg(long = "docker", value_name = "GENERATION")]
     engines: Vec<String>,
     /// Only the behaviour suite.
@@ -21,6 +26,15 @@ pub(crate) struct Test {
     behaviour: bool,
     /// Only tests whose name contains this.
     filter: Option<String>,
+}
+
+/// A cloud under the behaviour suite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Cloud {
+    /// The embedded development cloud.
+    Devcloud,
+    /// Real Keystone, Neutron and Open vSwitch in the lab, which is brought up if it is not.
+    Openstack,
 }
 
 impl Test {
@@ -33,23 +47,45 @@ impl Test {
                 .args(self.filter.iter())
                 .run()?;
         }
-        let engines =
-            if self.engines.is_empty() { DEFAULT_ENGINES.map(str::to_owned).to_vec() } else { self.engines };
-        for word in engines {
-            let (root, only) = match engine(&word)? {
-                Engine::Machine => (String::new(), None),
-                // The demo always uses the machine's engine.
-                Engine::Root(path) => (path.to_string_lossy().into_owned(), Some(["--test", "suite"])),
-            };
-            say(&format!("Behaviour suite against Docker `{word}`"));
-            Cargo::new("test")
-                .args(["--locked", "--package", "behaviour"])
-                .args(only.iter().flatten())
-                .args(self.filter.iter())
-                .env("KURYR_TEST_BINARY", target_dir().join("debug/kuryr"))
-                .env("KURYR_TEST_ROOT", root)
-                .run()?;
+        if self.clouds.is_empty() || self.clouds.contains(&Cloud::Devcloud) {
+            on_devcloud(&self.engines, self.filter.as_deref())?;
+        }
+        if self.clouds.contains(&Cloud::Openstack) {
+            lab::up()?;
+            on_openstack(self.filter.as_deref())?;
         }
         Ok(())
     }
+}
+
+fn on_devcloud(engines: &[String], filter: Option<&str>) -> Result<()> {
+    let engines = if engines.is_empty() { &DEFAULT_ENGINES.map(str::to_owned) } else { engines };
+    for word in engines {
+        let (root, only) = match engine(word)? {
+            Engine::Machine => (String::new(), None),
+            // The demo always uses the machine's engine.
+            Engine::Root(path) => (path.to_string_lossy().into_owned(), Some(SUITE)),
+        };
+        say(&format!("Behaviour suite on the development cloud against Docker `{word}`"));
+        behave(only.iter().flatten(), filter).env("KURYR_TEST_ROOT", root).run()?;
+    }
+    Ok(())
+}
+
+/// The suite on the lab, which must be up.
+pub(crate) fn on_openstack(filter: Option<&str>) -> Result<()> {
+    Cargo::new("build").args(["--locked", "--bin", "kuryr"]).run()?;
+    say("Behaviour suite on real OpenStack services");
+    behave(SUITE.iter(), filter).env("KURYR_TEST_CLOUD", "openstack").run()
+}
+
+/// The cases, without the demo and other programs' tests.
+const SUITE: [&str; 2] = ["--test", "suite"];
+
+fn behave<'a>(only: impl Iterator<Item = &'a &'static str>, filter: Option<&str>) -> Cargo {
+    Cargo::new("test")
+        .args(["--locked", "--package", "behaviour"])
+        .args(only)
+        .args(filter)
+        .env("KURYR_TEST_BINARY", target_dir().join("debug/kuryr"))
 }

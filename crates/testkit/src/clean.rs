@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use serde_json::Value;
 
-use crate::World;
-use crate::world::wait_until;
+use crate::world::wait_at_most;
+use crate::{CloudKind, World};
 
 /// Attributes that move by themselves and say nothing about whether a thing was given back as found.
-const RESTLESS: [&str; 4] = ["revision_number", "updated_at", "status", "attached_at"];
+const RESTLESS: [&str; 5] = ["revision_number", "updated_at", "status", "attached_at", "availability_zones"];
+/// Agents need their time on a real cloud.
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// The cloud's objects by collection and id.
 pub type Inventory = BTreeMap<String, Value>;
@@ -34,12 +37,15 @@ impl World {
                 let mut object = object.clone();
                 if let Some(map) = object.as_object_mut() {
                     map.retain(|key, _| !RESTLESS.contains(&key.as_str()));
+                    map.values_mut().for_each(sort_texts);
                 }
                 found.insert(format!("{collection}/{id}"), object);
             }
         }
         // Every project gets its default group at first use, by whoever comes first.
         found.retain(|_, object| object.get("name").and_then(Value::as_str) != Some("default"));
+        // Part of their network's life: an agent makes and removes them as it sees fit.
+        found.retain(|_, object| object.get("device_owner").and_then(Value::as_str) != Some("network:dhcp"));
         found.retain(|key, _| !key.starts_with("security_group_rules/"));
         Ok(found)
     }
@@ -50,7 +56,8 @@ impl World {
     /// A list of what is left, missing or changed.
     pub fn expect_clean(&self, before: &Inventory) -> Result<()> {
         let mut problems = Vec::new();
-        let waited = wait_until("everything is given back", || {
+        self.drop_neighbours();
+        let waited = wait_at_most(PATIENCE, "everything is given back", || {
             problems = self.leftovers(before).unwrap_or_else(|e| vec![e.to_string()]);
             problems.is_empty()
         });
@@ -81,14 +88,11 @@ impl World {
                 problems.push(format!("docker {}: {left}", args.join(" ")));
             }
         }
-        let links = self.host().command("ip").args(["-brief", "link"]).output()?;
-        let links = String::from_utf8_lossy(&links.stdout).into_owned();
-        problems.extend(
-            links
-                .lines()
-                .filter(|l| l.starts_with("tap") || l.starts_with("t_c"))
-                .map(|l| format!("link: {l}")),
-        );
+        let links = self.inside_host("ip", &["-brief", "link"])?;
+        problems.extend(links.lines().filter(|l| is_ours(l)).map(|l| format!("link: {l}")));
+        if let CloudKind::OpenStack = self.kind() {
+            problems.extend(self.marked_ovs_interfaces()?.iter().map(|i| format!("Open vSwitch: {i}")));
+        }
         for dir in
             fs::read_dir(self.state_dir()).into_iter().flatten().flatten().filter(|d| d.path().is_dir())
         {
@@ -96,7 +100,7 @@ impl World {
                 problems.push(format!("journal: {}", entry.path().display()));
             }
         }
-        let mounts = fs::read_to_string(format!("/proc/{}/mountinfo", self.host().pid()))?;
+        let mounts = fs::read_to_string(format!("/proc/{}/mountinfo", self.host_pid()))?;
         let cloud = self.dir().join("cloud");
         problems.extend(mounts.lines().filter(|l| l.contains("/dev/loop")).map(|l| format!("mount: {l}")));
         for device in fs::read_dir("/sys/block")?.flatten() {
@@ -106,5 +110,19 @@ impl World {
             }
         }
         Ok(problems)
+    }
+}
+
+/// Whether a line of `ip -brief link` names a link as a binding makes them.
+fn is_ours(line: &str) -> bool {
+    ["tap", "t_c", "qvo", "qvb", "qbr"].iter().any(|prefix| line.starts_with(prefix))
+}
+
+/// Real services list tags and the like in any order.
+fn sort_texts(value: &mut Value) {
+    if let Value::Array(items) = value
+        && items.iter().all(Value::is_string)
+    {
+        items.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
     }
 }

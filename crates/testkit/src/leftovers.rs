@@ -4,17 +4,18 @@ use std::path::Path;
 
 use anyhow::Result;
 
-/// Not `/tmp`: on some machines that is memory, and images and volumes are large.
-const HOME: &str = "/var/tmp";
 const PREFIX: &str = "kuryr-world-";
 
+/// Not `/tmp`: on some machines that is memory, and images and volumes are large.
+pub(crate) const HOME: &str = "/var/tmp";
+
 /// A directory for a world of this process.
-pub(crate) fn directory() -> Result<tempfile::TempDir> {
+pub(crate) fn directory(home: &Path) -> Result<tempfile::TempDir> {
     let prefix = format!("{PREFIX}{}-", std::process::id());
-    Ok(tempfile::Builder::new().prefix(&prefix).tempdir_in(HOME)?)
+    Ok(tempfile::Builder::new().prefix(&prefix).tempdir_in(home)?)
 }
 
 /// Removes directories and control groups of worlds whose process is gone.
-pub(crate) fn remove() {
-    private_host::remove_leftovers(Path::new(HOME), PREFIX, |_| ());
+pub(crate) fn remove(home: &Path) {
+    private_host::remove_leftovers(home, PREFIX, |_| ());
 }

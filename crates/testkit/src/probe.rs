@@ -1,12 +1,15 @@
 //! Packets sent and received inside containers.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
 use crate::in_netns;
+
+/// Rules and ports need a moment to become effective on a real cloud.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The network namespace of a container (or of the private host itself).
 #[derive(Debug, Clone)]
@@ -24,12 +27,54 @@ impl Inside {
     }
 }
 
-/// Whether a datagram from one place reaches a UDP port at another. Sends a few, so that address resolution cannot
-/// be mistaken for filtering.
+/// Whether a UDP port at one place can be reached from another one, within 20 s.
 ///
 /// # Errors
 /// When a socket cannot be made.
-pub fn udp_reaches(from: &Inside, to: &Inside, address: IpAddr, port: u16) -> Result<bool> {
+pub fn udp_opens(from: &Inside, to: &Inside, address: IpAddr, port: u16) -> Result<bool> {
+    becomes(true, || udp(from, to, address, port))
+}
+
+/// Whether a UDP port at one place cannot be reached from another one (any more), within 20 s. Both ends must be known
+/// to be connected, or this proves nothing.
+///
+/// # Errors
+/// When a socket cannot be made.
+pub fn udp_closes(from: &Inside, to: &Inside, address: IpAddr, port: u16) -> Result<bool> {
+    becomes(false, || udp(from, to, address, port))
+}
+
+/// As [`udp_opens`] for TCP.
+///
+/// # Errors
+/// When a socket cannot be made.
+pub fn tcp_opens(from: &Inside, to: &Inside, address: IpAddr, port: u16) -> Result<bool> {
+    becomes(true, || tcp(from, to, address, port))
+}
+
+/// As [`udp_closes`] for TCP.
+///
+/// # Errors
+/// When a socket cannot be made.
+pub fn tcp_closes(from: &Inside, to: &Inside, address: IpAddr, port: u16) -> Result<bool> {
+    becomes(false, || tcp(from, to, address, port))
+}
+
+fn becomes(wanted: bool, look: impl Fn() -> Result<bool>) -> Result<bool> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if look()? == wanted {
+            return Ok(true);
+        }
+        if Instant::now() > end {
+            return Ok(false);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Sends a few datagrams, so that address resolution cannot be mistaken for filtering.
+fn udp(from: &Inside, to: &Inside, address: IpAddr, port: u16) -> Result<bool> {
     let listener = to.run(|| UdpSocket::bind((address, port)).context("listen for datagrams"))?;
     listener.set_read_timeout(Some(Duration::from_millis(250)))?;
     let sender = from.run(|| {
@@ -45,4 +90,12 @@ pub fn udp_reaches(from: &Inside, to: &Inside, address: IpAddr, port: u16) -> Re
         }
     }
     Ok(false)
+}
+
+fn tcp(from: &Inside, to: &Inside, address: IpAddr, port: u16) -> Result<bool> {
+    let target = SocketAddr::new(address, port);
+    let listener = to.run(|| TcpListener::bind(target).context("listen for connections"))?;
+    let reached = from.run(|| Ok(TcpStream::connect_timeout(&target, Duration::from_millis(700)).is_ok()));
+    drop(listener);
+    reached
 }

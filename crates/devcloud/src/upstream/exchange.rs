@@ -87,6 +87,7 @@ impl Upstreams {
             tracing::warn!("{text}");
             (StatusCode::BAD_GATEWAY, Json(json!({"error": text}))).into_response()
         };
+        upstream.tell_where_we_are(&mut parts.headers);
         parts.uri = match target.parse() {
             Ok(uri) => uri,
             Err(error) => return failed(format!("{error}")),
@@ -104,6 +105,18 @@ impl Upstreams {
 }
 
 impl Upstream {
+    /// Lets a service that heeds these headers (oslo.middleware's `enable_proxy_headers_parsing`) write links that
+    /// come through the front again.
+    fn tell_where_we_are(&self, headers: &mut HeaderMap) {
+        if let Some(host) = headers.get(header::HOST).cloned() {
+            headers.insert("x-forwarded-host", host);
+        }
+        headers.insert("x-forwarded-proto", HeaderValue::from_static("http"));
+        if let Ok(prefix) = HeaderValue::from_str(&format!("/{}", self.prefix)) {
+            headers.insert("x-forwarded-prefix", prefix);
+        }
+    }
+
     /// Asks on a connection of its own: servers that keep one per worker would starve behind idle ones.
     async fn ask(&self, request: Request<Bytes>) -> Result<Response<Bytes>, String> {
         let text = |error: &dyn std::error::Error| error.to_string();

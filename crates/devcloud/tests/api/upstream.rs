@@ -192,6 +192,8 @@ async fn a_request_arrives_as_it_was_without_its_prefix_and_the_answer_likewise(
     assert_eq!(parts.headers["if-match"], "revision_number=1");
     assert_eq!(parts.headers["host"], service.as_str());
     assert_eq!(parts.headers["connection"], "close");
+    assert_eq!(parts.headers["x-forwarded-host"], front.addr.to_string());
+    assert_eq!(parts.headers["x-forwarded-prefix"], "/networking");
     assert!(!parts.headers.contains_key("x-mine"));
     assert_eq!(body.as_ref(), b"{\"port\": {}}");
 }

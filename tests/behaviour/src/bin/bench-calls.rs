@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use private_host::Root;
 use serde_json::{Map, Value, json};
-use testkit::{World, WorldOptions};
+use testkit::{CloudKind, World, WorldOptions};
 
 /// Name, budget, unit.
 const BUDGETS: [(&str, u64, &str); 10] = [
@@ -53,7 +53,11 @@ fn run() -> Result<bool> {
             other => bail!("unknown argument {other}; use --kuryr FILE [--json]"),
         }
     }
-    let options = WorldOptions { kuryr: kuryr.context("--kuryr FILE is needed")?, root: Root::Machine };
+    let options = WorldOptions {
+        kuryr: kuryr.context("--kuryr FILE is needed")?,
+        root: Root::Machine,
+        cloud: CloudKind::from_environment()?,
+    };
     let measured = measure(&mut World::start(&options)?)?;
     let number = |name: &str| measured.get(name).and_then(Value::as_u64);
     let held = BUDGETS.iter().all(|(name, budget, _)| number(name).is_some_and(|n| n <= *budget));

@@ -34,22 +34,20 @@ pub(crate) fn make_network(world: &World, name: &str, cidr: Option<&str>) -> Res
 }
 
 pub(crate) fn delete_network(world: &World, id: &str) -> Result<()> {
+    world.drop_neighbours();
     world.cloud.api("DELETE", &format!("/networking/v2.0/networks/{id}"), None).map(drop)
 }
 
 fn tour(world: &World, id: &str, args: &[&str]) -> Result<()> {
     let before = world.inventory()?;
-    let mut all = vec!["network", "create", "-d", "kuryr", "--ipam-driver", "kuryr"];
-    all.extend(args);
-    all.push("reused");
-    world.docker(&all)?;
+    world.create_network("reused", args)?;
     world.run("one", &["--network", "reused"])?;
     let address = world.address("one", "reused")?;
     let ports = list(world, "ports", &format!("fixed_ips=ip_address={address}&network_id={id}"))?;
     ensure!(ports.len() == 1, "the container's port is not on the network: {ports:?}");
-    world.docker(&["exec", "one", "ping", "-c", "1", "-w", "5", "10.30.0.1"])?;
+    world.ping("one", "10.30.0.1")?;
     world.remove("one")?;
-    world.docker(&["network", "rm", "reused"])?;
+    world.remove_network("reused")?;
     world.expect_clean(&before)
 }
 
@@ -84,23 +82,11 @@ fn twice(world: &mut World) -> Result<()> {
     let id = make_network(world, "theirs", Some("10.30.0.0/24"))?;
     let option = format!("neutron.net.uuid={id}");
     for name in ["reused1", "reused2"] {
-        world.docker(&[
-            "network",
-            "create",
-            "-d",
-            "kuryr",
-            "--ipam-driver",
-            "kuryr",
-            "--subnet",
-            "10.30.0.0/24",
-            "-o",
-            &option,
-            name,
-        ])?;
+        world.create_network(name, &["--subnet", "10.30.0.0/24", "-o", &option])?;
     }
     world.run("one", &["--network", "reused1"])?;
     remove(world, &[], &["reused2"])?;
-    world.docker(&["exec", "one", "ping", "-c", "1", "-w", "5", "10.30.0.1"])?;
+    world.ping("one", "10.30.0.1")?;
     world.run("two", &["--network", "reused1"])?;
     remove(world, &["one", "two"], &["reused1"])?;
     delete_network(world, &id)
@@ -123,7 +109,7 @@ fn same_range(world: &mut World) -> Result<()> {
     let address = world.address("one", "ours")?;
     let ports = list(world, "ports", &format!("fixed_ips=ip_address={address}&device_owner=compute:kuryr"))?;
     ensure!(ports.len() == 1 && text(&ports[0], "network_id") != id, "{ports:?}");
-    world.docker(&["exec", "one", "ping", "-c", "1", "-w", "5", "10.30.0.1"])?;
+    world.ping("one", "10.30.0.1")?;
     remove(world, &["one"], &["ours"])?;
     world.expect_clean(&before)?;
     delete_network(world, &id)
@@ -143,10 +129,7 @@ fn at_once(world: &mut World) -> Result<()> {
         })
     };
     let shared = &*world;
-    let made = both(&|name| {
-        let range = ["--subnet", "10.30.0.0/24", "-o", &option, name];
-        shared.docker(&[&["network", "create", "-d", "kuryr", "--ipam-driver", "kuryr"][..], &range].concat())
-    });
+    let made = both(&|name| shared.create_network(name, &["--subnet", "10.30.0.0/24", "-o", &option]));
     let tags = list(world, "networks", &format!("id={id}"))?;
     let removed = made.and_then(|()| both(&|name| shared.docker(&["network", "rm", name])));
     world.cloud.admin("POST", "options", Some(json!({"latency_ms": 0})))?;

@@ -103,7 +103,7 @@ fn run_with(world: &mut World, extra: &[&str]) -> Result<()> {
     args.extend(extra);
     args.extend(["busybox", "sleep", "1000"]);
     at_every_call(world, NEUTRON, &args, |w| {
-        w.docker(&["exec", "one", "ping", "-c", "1", "-w", "5", "10.20.0.1"])?;
+        w.ping("one", "10.20.0.1")?;
         w.remove("one")
     })?;
     remove(world, &[], &["foo"])
@@ -127,11 +127,13 @@ fn network_rm(world: &mut World) -> Result<()> {
 }
 
 fn volume_create(world: &mut World) -> Result<()> {
+    world.needs_volumes()?;
     let args = ["volume", "create", "-d", "fuxi", "-o", "size=1", "my_vol"];
     at_every_call(world, CINDER, &args, |w| w.docker(&["volume", "rm", "my_vol"]).map(drop))
 }
 
 fn volume_mount(world: &mut World) -> Result<()> {
+    world.needs_volumes()?;
     world.docker(&["volume", "create", "-d", "fuxi", "-o", "size=1", "my_vol"])?;
     let args = [
         "run",
@@ -171,6 +173,7 @@ fn volume_mount(world: &mut World) -> Result<()> {
 }
 
 fn volume_unmount(world: &mut World) -> Result<()> {
+    world.needs_volumes()?;
     world.docker(&["volume", "create", "-d", "fuxi", "-o", "size=1", "my_vol"])?;
     world.run("one", &["--network", "none", "-v", "my_vol:/data"])?;
     world.docker(&["exec", "one", "sh", "-c", "echo kept > /data/file; sync"])?;

@@ -15,6 +15,7 @@ mod expose;
 mod lifecycle;
 mod networks;
 mod serving;
+mod skips;
 mod slides;
 mod volumes;
 
@@ -23,9 +24,9 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use anyhow::{Context, Result};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use private_host::Root;
-use testkit::{World, WorldOptions};
+use testkit::{CloudKind, Skipped, World, WorldOptions};
 
 /// A case: its name is a sentence, its body gets a world that is clean.
 pub(crate) type Case = (&'static str, fn(&mut World) -> Result<()>);
@@ -49,20 +50,22 @@ fn main() -> ExitCode {
         slides::CASES,
         crashes::CASES,
     ];
-    let trials =
-        cases.concat().into_iter().map(|(name, case)| Trial::test(name, move || run(name, case))).collect();
+    let trials = cases
+        .concat()
+        .into_iter()
+        .map(|(name, case)| Trial::ignorable_test(name, move || run(name, case)))
+        .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     drop(WORLD.lock().map(|mut world| world.take()));
     conclusion.exit_code()
 }
 
-fn run(name: &str, case: fn(&mut World) -> Result<()>) -> Result<(), Failed> {
+fn run(name: &str, case: fn(&mut World) -> Result<()>) -> Result<Completion, Failed> {
     let mut slot = WORLD.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let world = match slot.take() {
+    let mut world = match slot.take() {
         Some(world) => world,
         None => World::start(&options()?).map_err(|e| Failed::from(format!("{e:#}")))?,
     };
-    let mut world = world;
     let started = std::time::Instant::now();
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let before = world.inventory()?;
@@ -73,11 +76,22 @@ fn run(name: &str, case: fn(&mut World) -> Result<()>) -> Result<(), Failed> {
     if std::env::var_os("KURYR_TEST_TIMES").is_some() {
         eprintln!("{:>6.1} s {name}", started.elapsed().as_secs_f32());
     }
-    let failure = match outcome {
-        Ok(Ok(())) => {
-            *slot = Some(world);
-            return Ok(());
+    let skipped = match &outcome {
+        Ok(Err(error)) => error.downcast_ref::<Skipped>().map(|skipped| skipped.reason.clone()),
+        _ => None,
+    };
+    if let (Ok(Ok(())), _) | (_, Some(_)) = (&outcome, &skipped) {
+        let kind = world.kind();
+        *slot = Some(world);
+        skips::check(kind, name, skipped.is_some())?;
+        if let Some(reason) = skipped {
+            eprintln!("skipped on {kind}: {name}: {reason}");
+            return Ok(Completion::ignored_with(reason));
         }
+        return Ok(Completion::Completed);
+    }
+    let failure = match outcome {
+        Ok(Ok(())) => String::new(),
         Ok(Err(error)) => format!("{error:#}"),
         Err(_) => "the case panicked, see above".to_owned(),
     };
@@ -98,5 +112,5 @@ fn options() -> Result<WorldOptions> {
         Some(tree) => Root::Tree(tree.into()),
         None => Root::Machine,
     };
-    Ok(WorldOptions { kuryr, root })
+    Ok(WorldOptions { kuryr, root, cloud: CloudKind::from_environment()? })
 }

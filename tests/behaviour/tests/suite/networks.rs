@@ -27,19 +27,7 @@ pub(crate) const CASES: &[Case] = &[
 
 /// Creates a network with a subnet and its first address as gateway.
 pub(crate) fn create(world: &World, name: &str, subnet: &str, gateway: &str) -> Result<String> {
-    world.docker(&[
-        "network",
-        "create",
-        "--driver",
-        "kuryr",
-        "--ipam-driver",
-        "kuryr",
-        "--subnet",
-        subnet,
-        "--gateway",
-        gateway,
-        name,
-    ])
+    world.create_network(name, &["--subnet", subnet, "--gateway", gateway])
 }
 
 pub(crate) fn ping(world: &mut World) -> Result<()> {
@@ -47,8 +35,8 @@ pub(crate) fn ping(world: &mut World) -> Result<()> {
     world.run("one", &["--network", "foo"])?;
     world.run("two", &["--network", "foo"])?;
     let two = world.address("two", "foo")?.to_string();
-    world.docker(&["exec", "one", "ping", "-c", "2", "-w", "5", &two])?;
-    world.docker(&["exec", "one", "ping", "-c", "2", "-w", "5", "10.20.0.1"])?;
+    world.ping("one", &two)?;
+    world.ping("one", "10.20.0.1")?;
     remove(world, &["one", "two"], &["foo"])
 }
 
@@ -58,7 +46,7 @@ pub(crate) fn remove(world: &World, containers: &[&str], networks: &[&str]) -> R
         world.remove(container)?;
     }
     for network in networks {
-        world.docker(&["network", "rm", network])?;
+        world.remove_network(network)?;
     }
     Ok(())
 }
@@ -108,21 +96,10 @@ fn names_and_tags(world: &mut World) -> Result<()> {
 }
 
 fn ip_range(world: &mut World) -> Result<()> {
-    world.docker(&[
-        "network",
-        "create",
-        "-d",
-        "kuryr",
-        "--ipam-driver",
-        "kuryr",
-        "--subnet",
-        "10.21.0.0/16",
-        "--ip-range",
-        "10.21.7.0/24",
-        "--gateway",
-        "10.21.7.1",
+    world.create_network(
         "ranged",
-    ])?;
+        &["--subnet", "10.21.0.0/16", "--ip-range", "10.21.7.0/24", "--gateway", "10.21.7.1"],
+    )?;
     world.run("one", &["--network", "ranged"])?;
     let address = world.address("one", "ranged")?.to_string();
     ensure!(address.starts_with("10.21.7."), "{address} is outside the range");
@@ -131,30 +108,20 @@ fn ip_range(world: &mut World) -> Result<()> {
 }
 
 fn default_gateway(world: &mut World) -> Result<()> {
-    world.docker(&[
-        "network",
-        "create",
-        "-d",
-        "kuryr",
-        "--ipam-driver",
-        "kuryr",
-        "--subnet",
-        "10.22.0.0/24",
-        "bare",
-    ])?;
+    world.create_network("bare", &["--subnet", "10.22.0.0/24"])?;
     world.run("one", &["--network", "bare"])?;
     let route = world.docker(&["exec", "one", "ip", "route"])?;
     ensure!(route.contains("default via 10.22.0.1"), "{route}");
-    world.docker(&["exec", "one", "ping", "-c", "1", "-w", "5", "10.22.0.1"])?;
+    world.ping("one", "10.22.0.1")?;
     remove(world, &["one"], &["bare"])
 }
 
 fn automatic_pool(world: &mut World) -> Result<()> {
-    world.docker(&["network", "create", "-d", "kuryr", "--ipam-driver", "kuryr", "auto"])?;
+    world.create_network("auto", &[])?;
     world.run("one", &["--network", "auto"])?;
     let address = world.address("one", "auto")?.to_string();
     ensure!(address.starts_with("10.10."), "{address} is not of the default pool");
-    world.docker(&["exec", "one", "ping", "-c", "1", "-w", "5", &gateway(world, "auto")?])?;
+    world.ping("one", &gateway(world, "auto")?)?;
     remove(world, &["one"], &["auto"])
 }
 
@@ -166,7 +133,7 @@ fn gateway(world: &World, network: &str) -> Result<String> {
 
 fn two_automatic(world: &mut World) -> Result<()> {
     for name in ["auto1", "auto2"] {
-        world.docker(&["network", "create", "-d", "kuryr", "--ipam-driver", "kuryr", name])?;
+        world.create_network(name, &[])?;
     }
     let subnet =
         |name| world.docker(&["network", "inspect", "--format", "{{(index .IPAM.Config 0).Subnet}}", name]);
@@ -180,7 +147,7 @@ fn overlap_with_host(world: &mut World) -> Result<()> {
     ip(&["address", "add", "10.10.0.77/16", "dev", "busy0"])?;
     ip(&["link", "set", "busy0", "up"])?;
     world.cloud.clear_log()?;
-    let error = world.docker_fails(&["network", "create", "-d", "kuryr", "--ipam-driver", "kuryr", "auto"]);
+    let error = world.create_network_fails("auto", &[]);
     let calls = world.cloud.calls()?;
     ip(&["link", "delete", "busy0"])?;
     let error = error?;
@@ -195,32 +162,28 @@ fn same_cidr(world: &mut World) -> Result<()> {
     world.run("one", &["--network", "twin1"])?;
     world.run("two", &["--network", "twin2"])?;
     remove(world, &["two"], &["twin2"])?;
-    world.docker(&["exec", "one", "ping", "-c", "1", "-w", "5", "10.23.0.1"])?;
+    world.ping("one", "10.23.0.1")?;
     world.run("three", &["--network", "twin1"])?;
     let three = world.address("three", "twin1")?.to_string();
-    world.docker(&["exec", "one", "ping", "-c", "1", "-w", "5", &three])?;
+    world.ping("one", &three)?;
     remove(world, &["one", "three"], &["twin1"])
 }
 
 fn dual_stack(world: &mut World) -> Result<()> {
-    world.docker(&[
-        "network",
-        "create",
-        "-d",
-        "kuryr",
-        "--ipam-driver",
-        "kuryr",
-        "--ipv6",
-        "--subnet",
-        "10.24.0.0/24",
-        "--gateway",
-        "10.24.0.1",
-        "--subnet",
-        "fd24::/64",
-        "--gateway",
-        "fd24::1",
+    world.create_network(
         "both",
-    ])?;
+        &[
+            "--ipv6",
+            "--subnet",
+            "10.24.0.0/24",
+            "--gateway",
+            "10.24.0.1",
+            "--subnet",
+            "fd24::/64",
+            "--gateway",
+            "fd24::1",
+        ],
+    )?;
     world.run("one", &["--network", "both"])?;
     world.run("two", &["--network", "both"])?;
     let six = world.docker(&[
@@ -237,26 +200,13 @@ fn dual_stack(world: &mut World) -> Result<()> {
         addresses.iter().any(|a| text(a, "ip_address") == six),
         "{six} is not on the port: {addresses:?}"
     );
-    world.docker(&["exec", "one", "ping", "-c", "1", "-w", "5", &four])?;
-    world.docker(&["exec", "one", "ping", "-c", "1", "-w", "5", &six])?;
+    world.ping("one", &four)?;
+    world.ping("one", &six)?;
     remove(world, &["one", "two"], &["both"])
 }
 
 fn internal(world: &mut World) -> Result<()> {
-    world.docker(&[
-        "network",
-        "create",
-        "-d",
-        "kuryr",
-        "--ipam-driver",
-        "kuryr",
-        "--internal",
-        "--subnet",
-        "10.25.0.0/24",
-        "--gateway",
-        "10.25.0.1",
-        "closed",
-    ])?;
+    world.create_network("closed", &["--internal", "--subnet", "10.25.0.0/24", "--gateway", "10.25.0.1"])?;
     world.run("one", &["--network", "closed"])?;
     let route = world.docker(&["exec", "one", "ip", "route"])?;
     ensure!(!route.contains("default"), "{route}");
@@ -279,6 +229,8 @@ fn mtu_and_mac(world: &mut World) -> Result<()> {
     remove(world, &["one"], &["foo"])
 }
 
+const VIF_TYPE: &str = "only the development cloud binds as it is told";
+
 /// Runs `case` while the cloud binds ports as `vif_type`.
 fn bound_as(world: &mut World, vif_type: &str, case: fn(&mut World) -> Result<()>) -> Result<()> {
     let set = |world: &World, kind: &str| {
@@ -292,18 +244,20 @@ fn bound_as(world: &mut World, vif_type: &str, case: fn(&mut World) -> Result<()
 }
 
 fn tap(world: &mut World) -> Result<()> {
+    world.only_on_devcloud(VIF_TYPE)?;
     bound_as(world, "tap", |world| {
         create(world, "foo", "10.20.0.0/24", "10.20.0.1")?;
         world.run("one", &["--network", "foo"])?;
         let address = world.address("one", "foo")?;
         let ports = list(world, "ports", &format!("fixed_ips=ip_address={address}"))?;
         ensure!(ports.first().is_some_and(|p| text(p, "binding:vif_type") == "tap"), "{ports:?}");
-        world.docker(&["exec", "one", "ping", "-c", "1", "-w", "5", "10.20.0.1"])?;
+        world.ping("one", "10.20.0.1")?;
         remove(world, &["one"], &["foo"])
     })
 }
 
 fn binding_failed(world: &mut World) -> Result<()> {
+    world.only_on_devcloud(VIF_TYPE)?;
     create(world, "foo", "10.20.0.0/24", "10.20.0.1")?;
     let before = world.inventory()?;
     bound_as(world, "binding_failed", |world| {
@@ -320,23 +274,19 @@ fn binding_failed(world: &mut World) -> Result<()> {
 }
 
 fn auxiliary(world: &mut World) -> Result<()> {
-    world.docker(&[
-        "network",
-        "create",
-        "-d",
-        "kuryr",
-        "--ipam-driver",
-        "kuryr",
-        "--subnet",
-        "10.26.0.0/29",
-        "--gateway",
-        "10.26.0.1",
-        "--aux-address",
-        "router=10.26.0.2",
-        "--aux-address",
-        "printer=10.26.0.4",
+    world.create_network(
         "small",
-    ])?;
+        &[
+            "--subnet",
+            "10.26.0.0/29",
+            "--gateway",
+            "10.26.0.1",
+            "--aux-address",
+            "router=10.26.0.2",
+            "--aux-address",
+            "printer=10.26.0.4",
+        ],
+    )?;
     let error = world.docker_fails(&[
         "run",
         "--network",
@@ -349,7 +299,7 @@ fn auxiliary(world: &mut World) -> Result<()> {
         "true",
     ])?;
     ensure!(error.contains("10.26.0.4"), "{error}");
-    // Three addresses are left, of which the cloud's DHCP port has one.
+    // Three addresses are left, of which a DHCP port may have one.
     for name in ["one", "two"] {
         world.run(name, &["--network", "small"])?;
         let address = world.address(name, "small")?.to_string();
@@ -359,42 +309,19 @@ fn auxiliary(world: &mut World) -> Result<()> {
 }
 
 fn range_outside(world: &mut World) -> Result<()> {
-    let error = world.docker_fails(&[
-        "network",
-        "create",
-        "-d",
-        "kuryr",
-        "--ipam-driver",
-        "kuryr",
-        "--subnet",
-        "10.21.0.0/16",
-        "--ip-range",
-        "10.22.7.0/24",
-        "bad",
-    ])?;
+    let error =
+        world.create_network_fails("bad", &["--subnet", "10.21.0.0/16", "--ip-range", "10.22.7.0/24"])?;
     ensure!(error.contains("10.22.7.0/24") && error.lines().count() == 1, "{error}");
     Ok(())
 }
 
 fn several_subnets(world: &mut World) -> Result<()> {
-    world.docker(&[
-        "network",
-        "create",
-        "-d",
-        "kuryr",
-        "--ipam-driver",
-        "kuryr",
-        "--subnet",
-        "10.27.1.0/24",
-        "--subnet",
-        "10.27.2.0/24",
-        "wide",
-    ])?;
+    world.create_network("wide", &["--subnet", "10.27.1.0/24", "--subnet", "10.27.2.0/24"])?;
     for (name, address, gateway) in [("one", "10.27.1.9", "10.27.1.1"), ("two", "10.27.2.9", "10.27.2.1")] {
         world.run(name, &["--network", "wide", "--ip", address])?;
         let route = world.docker(&["exec", name, "ip", "route"])?;
         ensure!(route.contains(&format!("default via {gateway}")), "{name}: {route}");
-        world.docker(&["exec", name, "ping", "-c", "1", "-w", "5", gateway])?;
+        world.ping(name, gateway)?;
     }
     remove(world, &["one", "two"], &["wide"])
 }

@@ -48,7 +48,7 @@ fn walk(world: &World, certificates: &Certificates) -> Result<()> {
     world.run("one", &["--network", "foo"])?;
     world.run("two", &["--network", "foo"])?;
     let two = world.address("two", "foo")?.to_string();
-    world.docker(&["exec", "one", "ping", "-c", "1", "-W", "5", &two])?;
+    world.ping("one", &two)?;
     remove(world, &["one", "two"], &["foo"])
 }
 
@@ -108,9 +108,11 @@ fn run(world: &World, program: &str, args: &[&str]) -> Result<()> {
     Ok(())
 }
 
+const DEMO: &str = "the demo brings a development cloud of its own, with bridges and volumes on this host";
 const ENGINE: &str = "unix:///run/docker.sock";
 
 fn demo(world: &mut World) -> Result<()> {
+    world.only_on_devcloud(DEMO)?;
     ensure!(world.stop_plugin(), "the plugin did not end: {}", world.plugin_log());
     // The engine has the image under another name, so that the demo brings its own.
     world.docker(&["image", "tag", "busybox", "kept"])?;
@@ -127,6 +129,7 @@ fn demo(world: &mut World) -> Result<()> {
 }
 
 fn demo_interrupted(world: &mut World) -> Result<()> {
+    world.only_on_devcloud(DEMO)?;
     ensure!(world.stop_plugin(), "the plugin did not end: {}", world.plugin_log());
     let before = traces(world)?;
     let mut demo = world.spawn_kuryr(&["demo", "--docker", ENGINE])?;
@@ -144,6 +147,7 @@ fn demo_interrupted(world: &mut World) -> Result<()> {
 }
 
 fn demo_refused(world: &mut World) -> Result<()> {
+    world.only_on_devcloud(DEMO)?;
     let refused = |world: &World, what: &str| -> Result<()> {
         let output = world.kuryr(&["demo", "--docker", ENGINE])?;
         let error = String::from_utf8_lossy(&output.stderr).into_owned();

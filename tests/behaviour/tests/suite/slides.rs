@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use testkit::{World, udp_reaches};
+use testkit::{World, udp_closes, udp_opens};
 
 use crate::Case;
 use crate::adopted::{delete_network, make_network};
@@ -38,10 +38,14 @@ fn network(world: &mut World) -> Result<()> {
     let mac = typed(world, "exec two cat /sys/class/net/eth0/address")?;
     ensure!(mac == text(&ports[0], "mac_address"), "the container has {mac}, its port {}", ports[0]);
     let mtu = typed(world, "exec two cat /sys/class/net/eth0/mtu")?;
-    ensure!(networks[0]["mtu"].to_string() == mtu, "the network's MTU is {}, not {mtu}", networks[0]["mtu"]);
+    ensure!(
+        networks[0]["mtu"].as_u64() == mtu.parse().ok(),
+        "the network's MTU is {}, not {mtu}",
+        networks[0]["mtu"]
+    );
     let routes = typed(world, "exec two ip route")?;
     ensure!(routes.contains("default via 10.10.0.1"), "{routes}");
-    typed(world, "exec one ping -c 1 -w 10 10.10.0.5")?;
+    world.ping("one", "10.10.0.5")?;
     remove(world, &["one", "two"], &["foo"])
 }
 
@@ -74,10 +78,10 @@ fn expose(world: &mut World) -> Result<()> {
     let path = format!("/networking/v2.0/ports/{}", text(&port[0], "id"));
     world.cloud.api("PUT", &path, Some(json!({"port": {"security_groups": [group]}})))?;
     for open in [1234, 1236, 1238] {
-        ensure!(udp_reaches(&stranger, &one, address, open)?, "{open}/udp is exposed but closed");
+        ensure!(udp_opens(&stranger, &one, address, open)?, "{open}/udp is exposed but closed");
     }
     for closed in [1233, 1239] {
-        ensure!(!udp_reaches(&stranger, &one, address, closed)?, "{closed}/udp is open");
+        ensure!(udp_closes(&stranger, &one, address, closed)?, "{closed}/udp is open");
     }
     remove(world, &["one", "two"], &["foo"])?;
     world.cloud.api("DELETE", &format!("/networking/v2.0/security-groups/{group}"), None).map(drop)
@@ -103,7 +107,7 @@ fn reuse(world: &mut World) -> Result<()> {
     ensure!(used.len() == 1 && used[0]["id"] == port["port"]["id"], "a second port: {used:?}");
     let mac = typed(world, "exec two cat /sys/class/net/eth0/address")?;
     ensure!(mac == text(&used[0], "mac_address"), "the container has {mac}, its port {}", used[0]);
-    typed(world, "exec one ping -c 1 -w 10 10.11.0.77")?;
+    world.ping("one", "10.11.0.77")?;
     remove(world, &["one", "two"], &["reuse"])?;
     world.expect_clean(&before)?;
     world.cloud.api("DELETE", &format!("/networking/v2.0/ports/{}", text(&port["port"], "id")), None)?;

@@ -52,22 +52,9 @@ fn sh(world: &World, volume: &str, script: &str) -> Result<String> {
 }
 
 fn volume_named(world: &World, name: &str) -> Result<Value> {
-    let token = format!("/volume/v3/{}/volumes/detail?name={name}", project(world)?);
+    let token = format!("/volume/v3/{}/volumes/detail?name={name}", world.cloud.project("demo")?);
     let answer = world.cloud.api("GET", &token, None)?;
     answer["volumes"].get(0).cloned().with_context(|| format!("no volume {name} in Cinder"))
-}
-
-/// The tenant's project id, as the cloud's state shows it.
-pub(crate) fn project(world: &World) -> Result<String> {
-    project_of(world, "demo")
-}
-
-/// A user's project id.
-pub(crate) fn project_of(world: &World, user: &str) -> Result<String> {
-    let state = world.cloud.state()?;
-    let id =
-        state["projects"][user].as_str().with_context(|| format!("the cloud shows no project {user}"))?;
-    Ok(id.to_owned())
 }
 
 fn wait_for_status(world: &World, name: &str, status: &str) -> Result<()> {
@@ -85,6 +72,7 @@ fn wait_for_status(world: &World, name: &str, status: &str) -> Result<()> {
 }
 
 fn keeps(world: &mut World) -> Result<()> {
+    world.needs_volumes()?;
     create(world, "my_vol", &["size=1", "fstype=ext4"])?;
     sh(world, "my_vol", "echo kept > /data/file")?;
     ensure!(sh(world, "my_vol", "cat /data/file")? == "kept");
@@ -92,6 +80,7 @@ fn keeps(world: &mut World) -> Result<()> {
 }
 
 fn filesystems(world: &mut World) -> Result<()> {
+    world.needs_volumes()?;
     for fs in ["ext4", "xfs", "btrfs"] {
         let name = format!("vol_{fs}");
         create(world, &name, &["size=1", &format!("fstype={fs}")])?;
@@ -103,6 +92,7 @@ fn filesystems(world: &mut World) -> Result<()> {
 }
 
 fn size(world: &mut World) -> Result<()> {
+    world.needs_volumes()?;
     create(world, "big", &["size=3"])?;
     ensure!(volume_named(world, "big")?["size"] == 3);
     let df = sh(world, "big", "df -k /data | grep /data")?;
@@ -112,6 +102,7 @@ fn size(world: &mut World) -> Result<()> {
 }
 
 fn attachment(world: &mut World) -> Result<()> {
+    world.needs_volumes()?;
     create(world, "my_vol", &["size=1"])?;
     ensure!(text(&volume_named(world, "my_vol")?, "status") == "available");
     world.run("one", &["--network", "none", "-v", "my_vol:/data"])?;
@@ -122,6 +113,7 @@ fn attachment(world: &mut World) -> Result<()> {
 }
 
 fn second(world: &mut World) -> Result<()> {
+    world.needs_volumes()?;
     create(world, "my_vol", &["size=1"])?;
     world.run("one", &["--network", "none", "-v", "my_vol:/data"])?;
     world.docker(&["exec", "one", "sh", "-c", "echo hello > /data/file"])?;
@@ -138,6 +130,7 @@ fn second(world: &mut World) -> Result<()> {
 }
 
 fn copy(world: &mut World) -> Result<()> {
+    world.needs_volumes()?;
     create(world, "my_vol", &["size=1"])?;
     world.run("one", &["--network", "none", "-v", "my_vol:/data"])?;
     world.docker(&["exec", "one", "sh", "-c", "echo hello > /data/file"])?;
@@ -152,7 +145,7 @@ fn copy(world: &mut World) -> Result<()> {
 
 /// A volume of the tenant's own, made without us.
 pub(crate) fn make_volume(world: &World, name: &str) -> Result<String> {
-    let path = format!("/volume/v3/{}/volumes", project(world)?);
+    let path = format!("/volume/v3/{}/volumes", world.cloud.project("demo")?);
     let body = json!({"volume": {"name": name, "size": 1, "metadata": {"theirs": "yes"}}});
     let volume = world.cloud.api("POST", &path, Some(body))?;
     wait_for_status(world, name, "available")?;
@@ -160,7 +153,7 @@ pub(crate) fn make_volume(world: &World, name: &str) -> Result<String> {
 }
 
 pub(crate) fn delete_volume(world: &World, id: &str) -> Result<()> {
-    let path = format!("/volume/v3/{}/volumes/{id}", project(world)?);
+    let path = format!("/volume/v3/{}/volumes/{id}", world.cloud.project("demo")?);
     world.cloud.api("DELETE", &path, None).map(drop)
 }
 
@@ -180,6 +173,7 @@ fn backing_file(world: &World, id: &str) -> Result<PathBuf> {
 }
 
 fn adopted(world: &mut World) -> Result<()> {
+    world.needs_volumes()?;
     let id = make_volume(world, "theirs")?;
     let file = backing_file(world, &id)?;
     let made = world.host().command("mkfs.ext4").arg("-q").arg(&file).output()?;
@@ -198,6 +192,7 @@ fn adopted(world: &mut World) -> Result<()> {
 }
 
 fn adopted_blank(world: &mut World) -> Result<()> {
+    world.needs_volumes()?;
     let id = make_volume(world, "theirs")?;
     let file = backing_file(world, &id)?;
     create(world, "mine", &[&format!("volume_id={id}")])?;
@@ -210,6 +205,7 @@ fn adopted_blank(world: &mut World) -> Result<()> {
 }
 
 fn foreign_signature(world: &mut World) -> Result<()> {
+    world.needs_volumes()?;
     create(world, "my_vol", &["size=1"])?;
     let id = text(&volume_named(world, "my_vol")?, "id").to_owned();
     let file = backing_file(world, &id)?;
@@ -228,6 +224,7 @@ fn foreign_signature(world: &mut World) -> Result<()> {
 }
 
 fn hijack(world: &mut World) -> Result<()> {
+    world.needs_volumes()?;
     let id = make_volume(world, "data")?;
     world.docker(&["run", "--rm", "--network", "none", "-v", "data:/data", "busybox", "true"])?;
     let driver = world.docker(&["volume", "inspect", "--format", "{{.Driver}}", "data"])?;
@@ -237,6 +234,7 @@ fn hijack(world: &mut World) -> Result<()> {
 }
 
 fn inspect(world: &mut World) -> Result<()> {
+    world.needs_volumes()?;
     create(world, "my_vol", &["size=1"])?;
     let id = text(&volume_named(world, "my_vol")?, "id").to_owned();
     let shown = world.docker(&["volume", "inspect", "my_vol"])?;
@@ -246,6 +244,7 @@ fn inspect(world: &mut World) -> Result<()> {
 }
 
 fn in_use(world: &mut World) -> Result<()> {
+    world.needs_volumes()?;
     create(world, "my_vol", &["size=1"])?;
     world.run("one", &["--network", "none", "-v", "my_vol:/data"])?;
     world.docker_fails(&["volume", "rm", "my_vol"])?;
@@ -255,15 +254,17 @@ fn in_use(world: &mut World) -> Result<()> {
 }
 
 fn exists(world: &mut World) -> Result<()> {
+    world.needs_volumes()?;
     create(world, "my_vol", &["size=1"])?;
     create(world, "my_vol", &["size=1"])?;
-    let path = format!("/volume/v3/{}/volumes/detail?name=my_vol", project(world)?);
+    let path = format!("/volume/v3/{}/volumes/detail?name=my_vol", world.cloud.project("demo")?);
     let volumes = world.cloud.api("GET", &path, None)?;
     ensure!(volumes["volumes"].as_array().is_some_and(|v| v.len() == 1), "{volumes}");
     world.docker(&["volume", "rm", "my_vol"]).map(drop)
 }
 
 fn other_host(world: &mut World) -> Result<()> {
+    world.needs_volumes()?;
     create(world, "my_vol", &["size=1"])?;
     sh(world, "my_vol", "echo kept > /data/file")?;
     wait_for_status(world, "my_vol", "available")?;
@@ -276,6 +277,7 @@ fn other_host(world: &mut World) -> Result<()> {
 }
 
 fn other_hosts_options(world: &mut World) -> Result<()> {
+    world.needs_volumes()?;
     create(world, "my_vol", &["size=1", "fstype=xfs"])?;
     world.kill_plugin();
     std::fs::remove_dir_all(world.state_dir())?;
@@ -305,6 +307,7 @@ fn other_hosts_options(world: &mut World) -> Result<()> {
 }
 
 fn lost_unmount(world: &mut World) -> Result<()> {
+    world.needs_volumes()?;
     create(world, "my_vol", &["size=1"])?;
     world.run("one", &["--network", "none", "-v", "my_vol:/data"])?;
     world.docker(&["exec", "one", "sh", "-c", "echo kept > /data/file && sync"])?;
@@ -322,9 +325,10 @@ fn lost_unmount(world: &mut World) -> Result<()> {
 }
 
 fn attached_elsewhere(world: &mut World) -> Result<()> {
+    world.needs_volumes()?;
     create(world, "my_vol", &["size=1"])?;
     let id = text(&volume_named(world, "my_vol")?, "id").to_owned();
-    let attachments = format!("/volume/v3/{}/attachments", project(world)?);
+    let attachments = format!("/volume/v3/{}/attachments", world.cloud.project("demo")?);
     let body =
         json!({"attachment": {"volume_uuid": id, "mode": "rw", "connector": {"host": "the-other-host"}}});
     let attachment = world.cloud.api("POST", &attachments, Some(body))?;
@@ -352,6 +356,7 @@ fn inside_host(world: &World, program: &str, args: &[&str]) -> Result<String> {
 
 /// As after a power failure that kept the boot id: neither mount nor loop device are there, and nobody said so.
 fn taken_away(world: &mut World) -> Result<()> {
+    world.needs_volumes()?;
     create(world, "my_vol", &["size=1"])?;
     world.run("one", &["--network", "none", "-v", "my_vol:/data"])?;
     world.docker(&["exec", "one", "sh", "-c", "echo kept > /data/file && sync"])?;
@@ -369,6 +374,7 @@ fn taken_away(world: &mut World) -> Result<()> {
 }
 
 fn unmounted_directory(world: &mut World) -> Result<()> {
+    world.needs_volumes()?;
     create(world, "my_vol", &["size=1"])?;
     world.run("one", &["--network", "none", "-v", "my_vol:/data"])?;
     let path = world.volume_dir().join("my_vol").to_string_lossy().into_owned();
@@ -382,6 +388,7 @@ fn unmounted_directory(world: &mut World) -> Result<()> {
 }
 
 fn encrypted(world: &mut World) -> Result<()> {
+    world.needs_volumes()?;
     let before = world.inventory()?;
     let error = world.docker_fails(&[
         "volume",
@@ -397,6 +404,7 @@ fn encrypted(world: &mut World) -> Result<()> {
 }
 
 fn copied(world: &mut World) -> Result<()> {
+    world.needs_volumes()?;
     for fs in ["ext4", "xfs"] {
         create(world, "source", &["size=1", &format!("fstype={fs}")])?;
         sh(world, "source", "echo kept > /data/file")?;
@@ -416,8 +424,9 @@ fn copied(world: &mut World) -> Result<()> {
 
 /// OpenStack's Fuxi marked with its label and the filesystem, and gave the Cinder volume Docker's name.
 fn predecessor(world: &mut World) -> Result<()> {
+    world.needs_volumes()?;
     let id = make_volume(world, "old_vol")?;
-    let metadata = format!("/volume/v3/{}/volumes/{id}/metadata", project(world)?);
+    let metadata = format!("/volume/v3/{}/volumes/{id}/metadata", world.cloud.project("demo")?);
     let marks = json!({"metadata": {"volume_from": "fuxi", "fstype": "ext4"}});
     world.cloud.api("POST", &metadata, Some(marks))?;
     let file = backing_file(world, &id)?;

@@ -1,19 +1,11 @@
-//! The cloud as an operator sees it, and the development cloud's own controls.
+//! The controls of the cloud's front: the request log, faults, holds.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
-use crate::in_netns;
-
-/// A client of the cloud that runs inside the world's network namespace.
-#[derive(Debug, Clone)]
-pub struct Cloud {
-    netns: PathBuf,
-    base: String,
-}
+use super::Cloud;
 
 /// A request the cloud has seen.
 #[derive(Debug, Clone)]
@@ -39,7 +31,7 @@ pub struct Fault {
     pub nth: u32,
     /// How many matches in a row are hit.
     pub count: u32,
-    /// As the development cloud's `/admin/faults` takes it.
+    /// As the front's `/admin/faults` takes it.
     pub action: Value,
 }
 
@@ -52,94 +44,13 @@ impl Fault {
 }
 
 impl Cloud {
-    pub(crate) fn new(netns: PathBuf, port: u16) -> Self {
-        Self { netns, base: format!("http://127.0.0.1:{port}") }
-    }
-
-    /// Keystone's address.
-    #[must_use]
-    pub fn auth_url(&self) -> String {
-        format!("{}/identity/v3", self.base)
-    }
-
-    fn send(
-        &self,
-        method: &str,
-        path: &str,
-        token: &str,
-        body: Option<&Value>,
-    ) -> Result<(u16, Value, String)> {
-        let url = format!("{}{path}", self.base);
-        in_netns(&self.netns, || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(async {
-                let client = reqwest::Client::builder()
-                    .tls_certs_only(std::iter::empty::<reqwest::Certificate>())
-                    .no_proxy()
-                    .timeout(Duration::from_secs(30))
-                    .build()?;
-                let mut request = client.request(method.parse()?, &url).header("x-auth-token", token);
-                request = request.header("openstack-api-version", "volume 3.54");
-                if let Some(body) = body {
-                    request = request.json(body);
-                }
-                let answer = request.send().await?;
-                let status = answer.status().as_u16();
-                let header = answer.headers().get("x-subject-token").and_then(|v| v.to_str().ok());
-                let header = header.unwrap_or_default().to_owned();
-                let text = answer.text().await?;
-                Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text)), header))
-            })
-        })
-        .with_context(|| format!("{method} {path}"))
-    }
-
     /// Whether it answers.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.send("GET", "/admin/ready", "", None).is_ok_and(|(status, ..)| status == 200)
     }
 
-    /// A token of the given project's user (user and project have the same name).
-    ///
-    /// # Errors
-    /// When the cloud refuses.
-    pub fn token(&self, who: &str) -> Result<String> {
-        let domain = json!({"id": "default"});
-        let body = json!({"auth": {
-            "identity": {"methods": ["password"],
-                "password": {"user": {"name": who, "domain": domain, "password": "secret"}}},
-            "scope": {"project": {"name": who, "domain": domain}},
-        }});
-        let (status, answer, token) = self.send("POST", "/identity/v3/auth/tokens", "", Some(&body))?;
-        if status != 201 {
-            bail!("no token for {who}: {status} {answer}");
-        }
-        Ok(token)
-    }
-
-    /// An API call as the tenant `demo`; any status below 300 is success.
-    ///
-    /// # Errors
-    /// With status and text of the answer.
-    pub fn api(&self, method: &str, path: &str, body: Option<Value>) -> Result<Value> {
-        self.api_as("demo", method, path, body)
-    }
-
-    /// An API call as somebody.
-    ///
-    /// # Errors
-    /// With status and text of the answer.
-    pub fn api_as(&self, who: &str, method: &str, path: &str, body: Option<Value>) -> Result<Value> {
-        let token = self.token(who)?;
-        let (status, answer, _) = self.send(method, path, &token, body.as_ref())?;
-        if status >= 300 {
-            bail!("{method} {path}: {status} {answer}");
-        }
-        Ok(answer)
-    }
-
-    /// A call of the development cloud's own controls.
+    /// A call of the front's own controls.
     ///
     /// # Errors
     /// With status and text of the answer.
@@ -149,14 +60,6 @@ impl Cloud {
             bail!("{method} /admin/{path}: {status} {answer}");
         }
         Ok(answer)
-    }
-
-    /// Everything in the cloud.
-    ///
-    /// # Errors
-    /// When the cloud does not answer.
-    pub fn state(&self) -> Result<Value> {
-        self.admin("GET", "state", None)
     }
 
     /// Forgets the requests seen so far.

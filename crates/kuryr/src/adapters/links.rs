@@ -92,8 +92,7 @@ impl HostLinks for Links {
     }
 
     async fn set_tx_checksum_offload(&self, link: &str, on: bool) -> Result<()> {
-        let state = if on { "on" } else { "off" };
-        Err(HostError(format!("{link}: this build does not switch checksum offload {state}")))
+        Self::set_tx_checksum_offload(self, link, on).await.map_err(refused)
     }
 
     async fn link_exists(&self, name: &str) -> Result<bool> {

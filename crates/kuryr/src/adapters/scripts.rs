@@ -111,3 +111,88 @@ fn last_words(complaints: &File) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     if words.is_empty() { "it says nothing".to_owned() } else { words.join(" ") }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::OpenOptionsExt;
+    use std::time::Instant;
+
+    use super::*;
+
+    fn with(name: &str, text: &str) -> (tempfile::TempDir, Scripts) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut options = File::options();
+        let file =
+            options.create(true).write(true).truncate(true).mode(0o755).open(dir.path().join(name)).unwrap();
+        file.write_all_at(format!("#!/bin/sh\n{text}\n").as_bytes(), 0).unwrap();
+        let scripts = Scripts { bindir: dir.path().to_owned(), deadline: Duration::from_secs(5) };
+        (dir, scripts)
+    }
+
+    async fn complaint(scripts: &Scripts) -> String {
+        scripts.run("midonet", &["bind".to_owned()]).await.unwrap_err().to_string()
+    }
+
+    #[tokio::test]
+    async fn a_script_sees_its_arguments_and_nothing_of_our_environment() {
+        let dir = tempfile::tempdir().unwrap();
+        let seen = dir.path().join("seen");
+        let (_bindir, scripts) =
+            with("midonet", &format!("{{ env; echo \"$# $1 <$2>\"; pwd; }} > {}", seen.display()));
+        assert!(scripts.run("midonet", &["bind".to_owned(), "a b".to_owned()]).await.unwrap());
+        let seen = std::fs::read_to_string(seen).unwrap();
+        assert!(seen.contains("2 bind <a b>\n/\n") && seen.contains("LC_ALL=C"), "{seen}");
+        assert!(!seen.contains("CARGO") && !seen.contains("HOME="), "{seen}");
+    }
+
+    #[tokio::test]
+    async fn the_end_of_its_complaints_is_the_error_in_one_line() {
+        let (_bindir, scripts) =
+            with("midonet", "echo fine; for i in $(seq 999); do echo line $i >&2; done; exit 3");
+        let text = complaint(&scripts).await;
+        assert!(text.starts_with("exit code 3: ") && text.ends_with("line 998 line 999"), "{text}");
+        assert!(!text.contains('\n') && text.len() < 2200);
+        let (_bindir, scripts) = with("midonet", "exit 1");
+        assert_eq!(complaint(&scripts).await, "exit code 1: it says nothing");
+        let (_bindir, scripts) = with("midonet", "kill -9 $$");
+        assert!(complaint(&scripts).await.starts_with("killed"));
+    }
+
+    #[tokio::test]
+    async fn a_script_that_hangs_is_killed_with_what_it_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let pid = dir.path().join("pid");
+        let (_bindir, mut scripts) =
+            with("midonet", &format!("sleep 60 & echo $! > {}; wait", pid.display()));
+        scripts.deadline = Duration::from_millis(500);
+        let text = complaint(&scripts).await;
+        assert!(text.contains("killed after"), "{text}");
+        let pid = std::fs::read_to_string(pid).unwrap();
+        let gone = |state: String| state.contains("\nState:\tZ");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", pid.trim()));
+        assert!(status.map_or(true, gone), "{pid} lives on");
+    }
+
+    #[tokio::test]
+    async fn what_it_leaves_running_is_not_waited_for() {
+        let (_bindir, scripts) = with("midonet", "sleep 3 &\nexit 0");
+        let begun = Instant::now();
+        assert!(scripts.run("midonet", &[]).await.unwrap());
+        assert!(begun.elapsed() < Duration::from_secs(2));
+    }
+
+    #[tokio::test]
+    async fn only_an_executable_file_of_the_directory_is_one() {
+        let (bindir, scripts) = with("midonet", "exit 0");
+        assert!(scripts.has("midonet"));
+        std::fs::write(bindir.path().join("plain"), "").unwrap();
+        std::fs::create_dir(bindir.path().join("folder")).unwrap();
+        std::fs::create_dir(bindir.path().join("sub")).unwrap();
+        let inner = Scripts { bindir: bindir.path().join("sub"), deadline: DEADLINE };
+        for name in ["absent", "plain", "folder", "", ".", "..", "../midonet", "sub/../midonet", "/bin/sh"] {
+            assert!(!scripts.has(name), "{name}");
+            assert!(!inner.has(name), "{name}");
+            assert!(!scripts.run(name, &[]).await.unwrap(), "{name}");
+        }
+    }
+}

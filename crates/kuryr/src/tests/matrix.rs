@@ -62,6 +62,50 @@ fn automatic_dual<'a>(
     })
 }
 
+/// The agent's host binds in a way that needs more of the host.
+fn bound_as(docker: &Docker, vif_type: &str, details: &[(&str, serde_json::Value)]) {
+    let mut cloud = docker.world.cloud.lock().unwrap();
+    super::binding::equip(&mut cloud);
+    cloud.vif_type = vif_type.to_owned();
+    cloud.vif_details = details.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+}
+
+fn on_ovs<'a>(docker: &'a mut Docker, scene: &'a mut Scene) -> Pin<Box<dyn Future<Output = Outcome> + 'a>> {
+    bound_as(docker, "ovs", &[]);
+    own(docker, scene)
+}
+
+fn on_ovs_hybrid<'a>(
+    docker: &'a mut Docker,
+    scene: &'a mut Scene,
+) -> Pin<Box<dyn Future<Output = Outcome> + 'a>> {
+    bound_as(docker, "ovs", &[("ovs_hybrid_plug", true.into())]);
+    own(docker, scene)
+}
+
+fn by_script<'a>(
+    docker: &'a mut Docker,
+    scene: &'a mut Scene,
+) -> Pin<Box<dyn Future<Output = Outcome> + 'a>> {
+    bound_as(docker, "midonet", &[("port_filter", true.into())]);
+    own(docker, scene)
+}
+
+fn on_a_virtual_function<'a>(
+    docker: &'a mut Docker,
+    scene: &'a mut Scene,
+) -> Pin<Box<dyn Future<Output = Outcome> + 'a>> {
+    Box::pin(async {
+        adopted(docker, scene).await?;
+        bound_as(docker, "hw_veb", &[("vlan", "42".into())]);
+        for port in docker.world.cloud.lock().unwrap().ports.values_mut() {
+            port.vnic_type = Some("direct".to_owned());
+            port.profile.insert("pci_slot".to_owned(), super::binding::SLOT.into());
+        }
+        Ok(())
+    })
+}
+
 fn adopted<'a>(docker: &'a mut Docker, s: &'a mut Scene) -> Pin<Box<dyn Future<Output = Outcome> + 'a>> {
     Box::pin(async {
         let id = docker.operator_network("theirs", &["10.9.0.0/24"]).await;
@@ -261,6 +305,14 @@ matrix! {
     running_with_a_mac_of_its_own: own, create, run_step, true, own_mac;
     running_on_an_existing_port_with_another_mac: adopted, create, run_step, true, existing_port_own_mac;
     running_dual_stack: dual, create, run_step, true, dual_exposing;
+    running_on_ovs: on_ovs, create, run_step, true, plain;
+    running_on_ovs_hybrid: on_ovs_hybrid, create, run_step, true, plain;
+    running_by_script: by_script, create, run_step, true, plain;
+    running_on_a_virtual_function: on_a_virtual_function, create, run_step, true, existing_port;
+    stopping_on_ovs: on_ovs, create_and_run, stop, false, plain;
+    stopping_on_ovs_hybrid: on_ovs_hybrid, create_and_run, stop, false, plain;
+    stopping_by_script: by_script, create_and_run, stop, false, plain;
+    stopping_on_a_virtual_function: on_a_virtual_function, create_and_run, stop, false, existing_port;
     stopping: own, create_and_run, stop, false, exposing;
     stopping_on_an_existing_port: adopted, create_and_run, stop, false, existing_port_exposing;
     stopping_on_an_existing_port_with_another_mac: adopted, create_and_run, stop, false, existing_port_own_mac;

@@ -13,7 +13,7 @@ use crate::state::Plug;
 use crate::{Host, Result};
 
 pub(super) const PORT: &str = "12345678-9abc-def0-1111-222222222222";
-pub(super) const SLOT: &str = "0000:06:10.1";
+pub(in crate::tests) const SLOT: &str = "0000:06:10.1";
 pub(super) const ENDPOINT: &str = "endpoint-1";
 
 /// What Neutron says about a port, by driver.

@@ -7,3 +7,5 @@ mod ovs;
 mod script;
 mod sriov;
 mod waiting;
+
+pub(super) use kinds::{SLOT, equip};

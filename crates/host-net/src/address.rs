@@ -35,7 +35,7 @@ impl Links {
         let Some(found) = self.link(link).await? else { return Ok(()) };
         let request = RouteNetlinkMessage::DelAddress(message(found.index, address));
         match self.change(Subject::new("removing an address", link), request, 0).await {
-            Err(error) if error.is(Errno::ADDRNOTAVAIL) || error.is(Errno::NODEV) => Ok(()),
+            Err(error) if error.is(Errno::ADDRNOTAVAIL) || error.is_absent() => Ok(()),
             outcome => outcome,
         }
     }

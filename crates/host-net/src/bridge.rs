@@ -37,7 +37,9 @@ impl Links {
         message.attributes.push(settings());
         self.change(Subject::new("configuring", name), RouteNetlinkMessage::NewLink(message), 0).await?;
         self.forbid_own_ipv6(&bridge).await?;
-        self.set_mtu(&bridge, mtu).await?;
+        if let Some(mtu) = mtu {
+            self.bring_to_mtu(&bridge, mtu).await?;
+        }
         self.set_up(name, true).await
     }
 

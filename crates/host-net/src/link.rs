@@ -164,7 +164,14 @@ impl Links {
         }
         let mut message = about(link.index);
         message.attributes.push(LinkAttribute::Controller(wanted.unwrap_or(0)));
-        self.set(on, message).await
+        match (self.set(on, message).await, master) {
+            // The kernel only says that the argument is invalid when the bridge vanished since.
+            (Err(error), Some(master)) if error.is(Errno::INVAL) => {
+                self.existing(Subject::new("enslaving to it", master)).await?;
+                Err(error)
+            }
+            (outcome, _) => outcome,
+        }
     }
 
     /// Gives a link an Ethernet address.
@@ -177,6 +184,15 @@ impl Links {
         let mut message = about(link.index);
         message.attributes.push(LinkAttribute::Address(mac.to_vec()));
         self.set(on, message).await
+    }
+
+    /// Gives a link its MTU, in bytes.
+    ///
+    /// # Errors
+    /// [`Error::Absent`], [`Error::Kernel`] for what the link cannot do.
+    pub async fn set_mtu(&self, name: &str, mtu: u32) -> Result<()> {
+        let link = self.existing(Subject::new("setting the MTU", name)).await?;
+        self.bring_to_mtu(&link, mtu).await
     }
 
     /// Writes a text at a link that tells whose it is, at most 255 bytes.
@@ -204,7 +220,7 @@ impl Links {
     pub(crate) async fn delete(&self, link: &LinkInfo) -> Result<()> {
         let on = Subject::new("deleting", &link.name);
         match self.change(on, RouteNetlinkMessage::DelLink(about(link.index)), 0).await {
-            Err(error) if error.is(Errno::NODEV) => Ok(()),
+            Err(error) if error.is_absent() => Ok(()),
             outcome => outcome,
         }
     }
@@ -219,15 +235,13 @@ impl Links {
         self.change(on, RouteNetlinkMessage::SetLink(message), 0).await
     }
 
-    pub(crate) async fn set_mtu(&self, link: &LinkInfo, mtu: Option<u32>) -> Result<()> {
-        match mtu {
-            Some(mtu) if link.mtu != mtu => {
-                let mut message = about(link.index);
-                message.attributes.push(LinkAttribute::Mtu(mtu));
-                self.set(Subject::new("setting the MTU", &link.name), message).await
-            }
-            _ => Ok(()),
+    pub(crate) async fn bring_to_mtu(&self, link: &LinkInfo, mtu: u32) -> Result<()> {
+        if link.mtu == mtu {
+            return Ok(());
         }
+        let mut message = about(link.index);
+        message.attributes.push(LinkAttribute::Mtu(mtu));
+        self.set(Subject::new("setting the MTU", &link.name), message).await
     }
 
     /// Keeps the kernel from giving the link an IPv6 address of its own when it comes up.

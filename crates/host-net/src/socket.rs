@@ -10,6 +10,7 @@ use rtnetlink::packet_core::{
     ErrorMessage, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
 use rtnetlink::sys::{AsyncSocket, Socket, TokioSocket, protocols::NETLINK_ROUTE};
+use rustix::io::Errno;
 
 use crate::{Error, Result};
 
@@ -80,14 +81,20 @@ impl Links {
         &self.netns
     }
 
-    /// Sends a change and waits for its acknowledgement. `flags` are added to request and acknowledge.
+    /// Sends a change and waits for its acknowledgement. `flags` are added to request and acknowledge. A link that
+    /// vanished since it was looked up is absent.
     pub(crate) async fn change(
         &self,
         on: Subject<'_>,
         message: RouteNetlinkMessage,
         flags: u16,
     ) -> Result<()> {
-        self.exchange(on, message, NLM_F_REQUEST | NLM_F_ACK | flags).await.map(|_| ())
+        match self.exchange(on, message, NLM_F_REQUEST | NLM_F_ACK | flags).await {
+            Err(error) if error.is(Errno::NODEV) => {
+                Err(Error::Absent { operation: on.operation, link: on.link.to_owned() })
+            }
+            outcome => outcome.map(drop),
+        }
     }
 
     /// Asks for one object.

@@ -41,7 +41,9 @@ impl Links {
         };
         for (end, mac) in [(&host, None), (&peer, spec.mac)] {
             self.forbid_own_ipv6(end).await?;
-            self.set_mtu(end, spec.mtu).await?;
+            if let Some(mtu) = spec.mtu {
+                self.bring_to_mtu(end, mtu).await?;
+            }
             if mac.is_some() && end.mac != mac {
                 self.set_mac(&end.name, mac.unwrap_or_default()).await?;
             }
@@ -93,7 +95,8 @@ impl Links {
         match peer {
             Some(peer) if peer.name == spec.peer => Ok((host, peer)),
             Some(peer) => Err(foreign(&host, spec, format!("a veth with peer {}", peer.name))),
-            None => Err(foreign(&host, spec, "a veth whose peer is gone".into())),
+            // The ends of a pair go together, so it was deleted since it was looked up.
+            None => Err(Error::Absent { operation: "looking at the peer", link: host.name }),
         }
     }
 }

@@ -4,5 +4,7 @@
 
 mod kernel;
 mod namespace;
+mod no_address;
 mod offload;
+mod vanished;
 mod vf;

@@ -97,7 +97,7 @@ impl OpenVswitch {
     ///
     /// # Errors
     /// [`Error::Absent`] without such a link, [`Error::NoBridge`], [`Error::OvsForeign`] when the name is taken by a
-    /// port in another bridge or by one without our mark, [`Error::OvsPort`] when ovs-vswitchd cannot use the link,
+    /// port in another bridge, by one without our mark or by one with another `iface-id`, [`Error::OvsPort`] when ovs-vswitchd cannot use the link,
     /// [`Error::OvsNotProcessed`] when ovs-vswitchd does not run, and those of the database: [`Error::OvsAbsent`],
     /// [`Error::OvsNoAnswer`], [`Error::OvsRefused`], [`Error::OvsMalformed`].
     pub async fn ensure_port(&self, port: &PortSpec) -> Result<()> {
@@ -112,7 +112,16 @@ impl OpenVswitch {
     /// database as for [`Self::ensure_port`].
     pub async fn delete_port(&self, name: &str) -> Result<()> {
         let on = Subject::new("deleting port", checked(name)?);
-        self.repeat(on, |_| self.delete_once(name)).await
+        self.repeat(on, |_| self.delete_once(name, None)).await
+    }
+
+    /// As [`Self::delete_port`], but only the port of this Neutron port: one whose `iface-id` is another is refused.
+    ///
+    /// # Errors
+    /// As [`Self::delete_port`].
+    pub async fn delete_port_of(&self, name: &str, iface_id: &str) -> Result<()> {
+        let on = Subject::new("deleting port", checked(name)?);
+        self.repeat(on, |_| self.delete_once(name, Some(iface_id))).await
     }
 
     /// All ports with an interface whose `external_ids` name this owner, of one moment.

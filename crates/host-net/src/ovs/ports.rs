@@ -1,6 +1,6 @@
 //! Adding, deleting and joining the rows of ports.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::result::Result;
 
 use serde_json::Value;
@@ -16,6 +16,9 @@ use crate::name::index_of;
 /// by descriptor and does not notice that another one took its name.
 const LINK_INDEX: &str = "kuryr-link-index";
 
+/// In `external_ids`: the Neutron port, by which its agent finds the interface.
+const IFACE_ID: &str = "iface-id";
+
 /// What the database holds under a port's name.
 enum Present {
     Nothing,
@@ -23,7 +26,7 @@ enum Present {
     Ours {
         port: String,
         interface: String,
-        link_index: Option<String>,
+        external_ids: BTreeMap<String, String>,
     },
     /// Anything else, in words.
     Foreign(String),
@@ -40,9 +43,12 @@ impl OpenVswitch {
 
         let mut connection = self.connect().await?;
         let mut present = look(&mut connection, &spec.name, Some(&spec.bridge)).await?;
-        if let Present::Ours { port, interface, link_index } = &present {
+        if let Present::Ours { port, interface, external_ids: found } = &present {
             in_bridge(&mut connection, port, spec).await?;
-            if link_index.as_ref().is_some_and(|attached| *attached != index.to_string()) {
+            if let Some(wanted) = external_ids.get(IFACE_ID) {
+                same_neutron_port(&spec.name, found, wanted)?;
+            }
+            if found.get(LINK_INDEX).is_some_and(|attached| *attached != index.to_string()) {
                 let next_cfg = drop_row(&mut connection, port, interface).await?;
                 processed(&mut connection, next_cfg, deadline, None).await?;
                 present = Present::Nothing;
@@ -79,11 +85,14 @@ impl OpenVswitch {
         Err(Error::OvsPort { port: spec.name.clone(), bridge: spec.bridge.clone(), cause }.into())
     }
 
-    pub(super) async fn delete_once(&self, name: &str) -> Result<(), Failure> {
+    pub(super) async fn delete_once(&self, name: &str, iface_id: Option<&str>) -> Result<(), Failure> {
         let mut connection = self.connect().await?;
         match look(&mut connection, name, None).await? {
             Present::Nothing => Ok(()),
-            Present::Ours { port, interface, .. } => {
+            Present::Ours { port, interface, external_ids } => {
+                if let Some(wanted) = iface_id {
+                    same_neutron_port(name, &external_ids, wanted)?;
+                }
                 drop_row(&mut connection, &port, &interface).await.map(drop)
             }
             Present::Foreign(found) => Err(foreign(name, &found)),
@@ -133,11 +142,15 @@ async fn look(connection: &mut Connection, name: &str, bridge: Option<&str>) -> 
     if external_ids.get(OWNER.0).map(String::as_str) != Some(OWNER.1) {
         return Ok(Present::Foreign(format!("lacks {}={} in its external_ids", OWNER.0, OWNER.1)));
     }
-    Ok(Present::Ours {
-        port: id(port)?.to_owned(),
-        interface: id(interface)?.to_owned(),
-        link_index: external_ids.get(LINK_INDEX).cloned(),
-    })
+    Ok(Present::Ours { port: id(port)?.to_owned(), interface: id(interface)?.to_owned(), external_ids })
+}
+
+/// Refuses a port of ours that is in use for another Neutron port.
+fn same_neutron_port(name: &str, found: &BTreeMap<String, String>, wanted: &str) -> Result<(), Failure> {
+    match found.get(IFACE_ID) {
+        Some(id) if id != wanted => Err(foreign(name, &format!("is in use for Neutron port {id}"))),
+        _ => Ok(()),
+    }
 }
 
 /// Removes the port unless its mark went away meanwhile.

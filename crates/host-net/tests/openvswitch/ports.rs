@@ -40,6 +40,9 @@ fn a_port_is_added_once_and_deleted_once_however_often_it_is_asked_for() {
         assert_eq!(interface(&switch, "tap0", "external_ids:owner"), "kuryr");
         assert_eq!(interface(&switch, "tap0", "error"), "[]");
         assert_eq!(interface(&switch, "tap0", "ofport"), "1");
+        // The switch changes neither MTU nor addresses.
+        assert_eq!(links.link("tap0").await.unwrap().unwrap().mtu, 1442);
+        assert_eq!(links.addresses("tap0").await.unwrap(), []);
         for _ in 0..2 {
             ovs.delete_port("tap0").await.unwrap();
         }
@@ -55,12 +58,12 @@ fn ids_of_others_stay_and_ours_are_brought_up_to_date() {
         let ovs = switch.client();
         pair(&links, "tap0", "t_c0").await;
         ovs.ensure_port(&port("br-int", "tap0")).await.unwrap();
-        switch.vsctl("set interface tap0 external_ids:ovn-installed=true external_ids:iface-id=old");
+        switch.vsctl("set interface tap0 external_ids:ovn-installed=true external_ids:iface-status=old");
         let mut wanted = port("br-int", "tap0");
         wanted.external_ids.insert("vm-uuid".into(), "a \"quoted\" endpoint".into());
         ovs.ensure_port(&wanted).await.unwrap();
         assert_eq!(interface(&switch, "tap0", "external_ids:ovn-installed"), "true");
-        assert_eq!(interface(&switch, "tap0", "external_ids:iface-id"), "2f3a-port");
+        assert_eq!(interface(&switch, "tap0", "external_ids:iface-status"), "active");
         assert_eq!(interface(&switch, "tap0", "external_ids:vm-uuid"), r#"a \"quoted\" endpoint"#);
     });
 }
@@ -155,6 +158,29 @@ fn ports_of_others_are_neither_taken_nor_deleted() {
         // An interface of a bond is no port.
         ovs.delete_port("tap2").await.unwrap();
         assert_eq!(switch.vsctl("--columns=name,ports,external_ids list bridge"), before);
+    });
+}
+
+#[test]
+fn a_port_in_use_for_another_neutron_port_is_neither_taken_nor_deleted() {
+    with_switch(|switch, links| async move {
+        let ovs = switch.client();
+        pair(&links, "tap0", "t_c0").await;
+        ovs.ensure_port(&port("br-int", "tap0")).await.unwrap();
+        let mut other = port("br-int", "tap0");
+        other.external_ids.insert("iface-id".into(), "77aa-port".into());
+        for error in [
+            ovs.ensure_port(&other).await.unwrap_err(),
+            ovs.delete_port_of("tap0", "77aa-port").await.unwrap_err(),
+        ] {
+            assert!(matches!(error, Error::OvsForeign { .. }), "{error}");
+            assert!(error.to_string().contains("Neutron port 2f3a-port"), "{error}");
+        }
+        assert_eq!(interface(&switch, "tap0", "external_ids:iface-id"), "2f3a-port");
+        for _ in 0..2 {
+            ovs.delete_port_of("tap0", "2f3a-port").await.unwrap();
+        }
+        assert_eq!(switch.vsctl("list-ports br-int"), "");
     });
 }
 

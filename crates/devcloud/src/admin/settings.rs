@@ -26,6 +26,7 @@ struct Settings {
     ovs_bridge: Option<String>,
     ovs_hybrid_plug: Option<bool>,
     dhcp_delay_ms: Option<u64>,
+    agents_away: Option<bool>,
     demo_is_admin: Option<bool>,
     volume_faults: Option<CinderFaults>,
 }
@@ -40,6 +41,7 @@ impl Settings {
             && self.ovs_bridge.is_none()
             && self.ovs_hybrid_plug.is_none()
             && self.dhcp_delay_ms.is_none()
+            && self.agents_away.is_none()
             && self.demo_is_admin.is_none()
             && self.volume_faults.is_none()
     }
@@ -59,7 +61,8 @@ pub(crate) async fn show(State(control): Shared) -> Response {
     let Ok(services) = control.services() else {
         return Json(json!({"latency_ms": latency})).into_response();
     };
-    let (vif, dhcp_delay) = services.neutron.read(|m| (m.vif.clone(), m.dhcp_delay));
+    let (vif, dhcp_delay, agents_away) =
+        services.neutron.read(|m| (m.vif.clone(), m.dhcp_delay, m.agents_away));
     Json(json!({
         "latency_ms": latency,
         "vif_type": vif.default,
@@ -69,6 +72,7 @@ pub(crate) async fn show(State(control): Shared) -> Response {
         "ovs_bridge": vif.ovs_bridge,
         "ovs_hybrid_plug": vif.ovs_hybrid_plug,
         "dhcp_delay_ms": dhcp_delay.as_millis(),
+        "agents_away": agents_away,
         "volume_faults": services.cinder.faults(),
     }))
     .into_response()
@@ -117,6 +121,9 @@ pub(crate) async fn change(state: Shared, body: Bytes) -> Response {
         }
         if let Some(milliseconds) = settings.dhcp_delay_ms {
             model.dhcp_delay = Duration::from_millis(milliseconds);
+        }
+        if let Some(away) = settings.agents_away {
+            model.set_agents_away(away);
         }
         Ok(())
     });

@@ -52,6 +52,9 @@ pub(crate) struct Model {
     /// Devices that are up, by port id prefix; `None` without a data path.
     #[serde(skip)]
     pub(crate) links_up: Option<BTreeSet<String>>,
+    /// No agent reports on ports that are bound from now on: they stay `DOWN`.
+    #[serde(skip)]
+    pub(crate) agents_away: bool,
     /// How long a DHCP agent takes to serve a network; zero: before the subnet's answer.
     #[serde(skip)]
     pub(crate) dhcp_delay: Duration,
@@ -113,6 +116,18 @@ impl Model {
         id
     }
 
+    /// Sends the agents away, or lets them report what they have missed.
+    pub(crate) fn set_agents_away(&mut self, away: bool) {
+        self.agents_away = away;
+        for id in self.ports.keys().cloned().collect::<Vec<_>>() {
+            if self.refresh_status(&id)
+                && let Some(port) = self.ports.get_mut(&id)
+            {
+                port.standard.bump();
+            }
+        }
+    }
+
     /// Sets a port's status from its binding and its device; tells whether it changed.
     pub(crate) fn refresh_status(&mut self, port_id: &str) -> bool {
         let Some(port) = self.ports.get_mut(port_id) else { return false };
@@ -120,7 +135,9 @@ impl Model {
             None => true,
             Some(up) => port.device_owner == DHCP_OWNER || up.contains(port.prefix()),
         };
-        let status = if port.is_bound() && port.admin_state_up && carries { "ACTIVE" } else { "DOWN" };
+        let reported = !self.agents_away || port.status == "ACTIVE";
+        let status =
+            if port.is_bound() && port.admin_state_up && carries && reported { "ACTIVE" } else { "DOWN" };
         if port.status == status {
             return false;
         }

@@ -97,3 +97,18 @@ async fn only_administrators_write_a_profile() {
     assert_eq!(port.body["port"]["binding:vnic_type"], "direct");
     assert!(port.body["port"].get("binding:profile").is_none());
 }
+
+#[tokio::test]
+async fn without_agents_new_ports_stay_down_until_they_are_back() {
+    let cloud = Cloud::start().await;
+    let network = cloud.network().await;
+    let bind = || cloud.port(json!({"network_id": network, "binding:host_id": "h1"}));
+    let old = id(&bind().await.body["port"]);
+    option(&cloud, json!({"agents_away": true})).await;
+    let new = bind().await.body["port"].clone();
+    assert_eq!((&new["status"], &new["binding:vif_type"]), (&json!("DOWN"), &json!("bridge")));
+    let status = async |id: &str| cloud.get(&format!("ports/{id}")).await.body["port"]["status"].clone();
+    assert_eq!(status(&old).await, "ACTIVE");
+    option(&cloud, json!({"agents_away": false})).await;
+    assert_eq!(status(&id(&new)).await, "ACTIVE");
+}

@@ -11,6 +11,7 @@ mod addresses;
 mod adopted;
 mod bad_input;
 mod crashes;
+mod defects;
 mod expose;
 mod lifecycle;
 mod networks;
@@ -49,6 +50,10 @@ fn main() -> ExitCode {
         serving::CASES,
         slides::CASES,
         crashes::CASES,
+        defects::networks::CASES,
+        defects::ports::CASES,
+        defects::containers::CASES,
+        defects::process::CASES,
     ];
     let trials = cases
         .concat()

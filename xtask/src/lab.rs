@@ -35,7 +35,10 @@ pub(crate) enum Action {
     /// Proves that packets flow between two ports, and that security groups stop them; `up` first.
     Check,
     /// `up` if needed, the check, then the behaviour suite on it.
-    Test,
+    Test {
+        /// Only cases whose name contains this.
+        filter: Option<String>,
+    },
     /// Runs a command inside.
     Run {
         /// The command.
@@ -56,10 +59,12 @@ impl Lab {
             Action::Down => openstack(["down"]),
             Action::Status => openstack(["status"]),
             Action::Check => openstack(["check"]),
-            Action::Test => {
+            Action::Test { filter } => {
+                // The suite's own needs.
+                debian::install(debian::HOST)?;
                 openstack(["up"])?;
                 openstack(["check"])?;
-                crate::test::on_openstack(None)
+                crate::test::on_openstack(filter.as_deref())
             }
             Action::Run { command } => openstack(["run", "--"].map(str::to_owned).into_iter().chain(command)),
         }

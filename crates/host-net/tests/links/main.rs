@@ -5,6 +5,7 @@
 mod kernel;
 mod namespace;
 mod no_address;
+mod no_cache;
 mod offload;
 mod vanished;
 mod vf;

@@ -129,6 +129,23 @@ fn the_slides_other_snippets_check_as_printed() {
 }
 
 #[test]
+fn b09_the_configured_driver_is_used_or_refused_by_name() {
+    let rig = Rig::new();
+    let file = |driver: &str| rig.kuryr("", &format!("{}[binding]\ndefault_driver = {driver}\n", neutron()));
+    for veth in ["veth", "kuryr.lib.binding.drivers.veth"] {
+        file(veth);
+        let said = rig.check();
+        assert!(said.code == Some(0) && !said.out.contains("default_driver"), "{said:?}");
+    }
+    file("kuryr.lib.binding.drivers.macvlan");
+    assert!(rig.check().out.contains("default_driver = macvlan"));
+    // It never binds with another driver than the one the file names.
+    assert!(rig.serve_fails().contains("default_driver = macvlan"));
+    file("kuryr.lib.binding.drivers.mcvlan");
+    assert!(rig.serve_fails().contains("default_driver = kuryr.lib.binding.drivers.mcvlan"));
+}
+
+#[test]
 fn contradicting_settings_are_refused_with_both_names() {
     let rig = Rig::new();
     rig.kuryr("", &format!("{}domain_name = other\n", neutron()));

@@ -97,6 +97,40 @@ fn from_the_variables_of_an_openrc() {
 }
 
 #[test]
+fn b25_variables_of_the_environment_are_read_and_domains_are_not_swapped() {
+    let mut rig = Rig::new();
+    let (_cloud, address) = rig.cloud();
+    rig.fuxi("", "");
+    for (name, value) in [
+        ("OS_AUTH_URL", format!("http://{address}/identity/v3").as_str()),
+        ("OS_USERNAME", "demo"),
+        ("OS_PASSWORD", "secret"),
+        ("OS_PROJECT_NAME", "demo"),
+        ("OS_USER_DOMAIN_NAME", "Users"),
+        ("OS_PROJECT_DOMAIN_NAME", "Projects"),
+    ] {
+        rig.set(name, value);
+    }
+    let mut serving = rig.serve();
+    let socket = rig.socket("fuxi");
+    serving.until_listening(&socket);
+    // There are no such domains, so it is refused; what counts is what was said.
+    create(&socket, "my_vol");
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    http::send(&mut stream, "GET", "/admin/log", "");
+    let log = http::receive(&mut stream).1;
+    let bodies = log["entries"].as_array().unwrap().iter().map(|entry| &entry["body"]["auth"]);
+    let asked: Vec<_> = bodies.filter(|auth| auth.is_object()).collect();
+    assert!(!asked.is_empty(), "{log}");
+    for auth in asked {
+        assert_eq!(auth["identity"]["password"]["user"]["domain"]["name"], "Users");
+        assert_eq!(auth["scope"]["project"]["domain"]["name"], "Projects");
+    }
+    serving.terminate();
+    assert!(serving.end().success(), "{}", serving.log());
+}
+
+#[test]
 fn no_credentials_at_all_is_an_error_that_names_the_three_places() {
     let rig = Rig::new();
     rig.kuryr("", "");

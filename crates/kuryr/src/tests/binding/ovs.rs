@@ -7,7 +7,7 @@ use crate::doubles::Process;
 const OVS: &str = r#"{"binding:vif_type": "ovs"}"#;
 
 #[tokio::test]
-async fn a_port_is_known_to_neutrons_agent_by_its_external_ids() {
+async fn b26_a_port_is_known_to_neutrons_agent_by_its_external_ids() {
     let world = equipped();
     plugged(&world, OVS).await;
     let cloud = world.snapshot();
@@ -82,7 +82,7 @@ async fn a_hybrid_port_goes_through_a_bridge_of_its_own() {
 
 /// B26: a text that only looks like the flag is none.
 #[tokio::test]
-async fn the_hybrid_flag_is_read_as_json_not_searched_in_text() {
+async fn b26_the_hybrid_flag_is_read_as_json_not_searched_in_text() {
     for details in [
         r#"{"ovs_hybrid_plug": false}"#,
         r#"{"ovs_hybrid_plug": "True"}"#,

@@ -39,7 +39,7 @@ async fn details_are_written_the_way_python_prints_them() {
 }
 
 #[tokio::test]
-async fn a_script_that_fails_is_quoted_and_its_link_goes() {
+async fn b26_a_script_that_fails_is_quoted_and_its_link_goes() {
     let world = equipped();
     let before = world.snapshot();
     let plug = planned(&world, MIDONET).await;

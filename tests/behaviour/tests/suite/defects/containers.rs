@@ -16,6 +16,7 @@ pub(crate) const CASES: &[Case] = &[
     ("b08_exposed_ports_of_each_protocol_open_in_both_families", exposed),
     ("b14_a_container_whose_port_and_link_are_gone_can_be_stopped", vanished),
     ("b17_addresses_of_other_ipam_drivers_are_used", foreign_ipam),
+    ("b20_any_sandbox_may_be_joined", sandboxes),
     ("b23_a_refused_exposure_fails_the_start_and_says_so", refused_exposure),
     ("b27_no_container_address_ever_shows_in_the_host", host_stays_clean),
     ("b30_a_wait_for_the_port_ends_before_docker_gives_up", bounded_wait),
@@ -104,6 +105,22 @@ fn foreign_ipam(world: &mut World) -> Result<()> {
     let links = world.docker(&["exec", "one", "ip", "link"])?;
     ensure!(links.contains("eth0"), "{links}");
     remove(world, &["one"], &["nothing"])
+}
+
+fn sandboxes(world: &mut World) -> Result<()> {
+    let network = create(world, "foo", "10.20.0.0/24", "10.20.0.1")?;
+    world.run("one", &["--network", "foo"])?;
+    let format = "{{(index .NetworkSettings.Networks \"foo\").EndpointID}}";
+    let endpoint = world.docker(&["inspect", "--format", format, "one"])?;
+    // Of a rootless engine, of one with another directory, of a swarm, of none.
+    for key in
+        ["/run/user/1000/docker/netns/6a2cd1e36d0b", "/srv/exec-root/netns/1-ab", "/x/netns/lb_x1y2z3", ""]
+    {
+        let body = json!({"NetworkID": network, "EndpointID": endpoint, "SandboxKey": key, "Options": {}});
+        let answer = super::asked(world, "NetworkDriver.Join", &body)?;
+        ensure!(text(&answer, "Gateway") == "10.20.0.1", "{key}: {answer}");
+    }
+    remove(world, &["one"], &["foo"])
 }
 
 fn refused_exposure(world: &mut World) -> Result<()> {

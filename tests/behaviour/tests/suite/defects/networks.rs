@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use testkit::{Fault, World};
 
-use super::{asked, change, configured, delete, make, port_at, requests, requests_to, show};
+use super::{ask, asked, change, configured, delete, make, port_at, requests, requests_to, show};
 use crate::Case;
 use crate::adopted::{delete_network, make_network};
 use crate::networks::{create, list, remove, text};
@@ -17,6 +17,7 @@ pub(crate) const CASES: &[Case] = &[
     ("b13_releasing_what_is_gone_is_a_success_without_a_call", released_twice),
     ("b15_an_auxiliary_address_is_accepted_and_given_to_nobody", auxiliary),
     ("b16_a_gateway_need_not_be_given_in_either_family", gateways),
+    ("b21_ranges_of_any_length_are_parsed_and_impossible_ones_refused", lengths),
     ("b22_every_subnet_of_a_family_is_made_and_removed", several),
     ("b31_a_default_pool_replaced_while_serving_is_found", replaced_pool),
     ("b32_dhcp_is_switched_with_a_truth_value", dhcp),
@@ -149,6 +150,27 @@ fn gateways(world: &mut World) -> Result<()> {
         world.ping("one", gateway)?;
     }
     remove(world, &["one"], &["bare"])
+}
+
+fn lengths(world: &mut World) -> Result<()> {
+    for (range, gateway) in [("fd21::/109", "fd21::1"), ("fd22::/119", "fd22::1")] {
+        world.create_network("odd", &["--ipv6", "--subnet", "10.21.0.0/27", "--subnet", range])?;
+        world.run("one", &["--network", "odd"])?;
+        world.ping("one", gateway)?;
+        remove(world, &["one"], &["odd"])?;
+    }
+    for (range, v6) in
+        [("10.21.0.0/33", false), ("10.21.0.0/128", false), ("fd21::/129", true), ("10.21.0.0", false)]
+    {
+        let body = json!({"AddressSpace": "", "Pool": range, "SubPool": "", "Options": {}, "V6": v6});
+        let (status, answer) = ask(world, "IpamDriver.RequestPool", &body)?;
+        let said = text(&answer, "Err");
+        ensure!(
+            status == 500 && said.contains(range) && said.lines().count() == 1,
+            "{range}: {status} {answer}"
+        );
+    }
+    Ok(())
 }
 
 fn several(world: &mut World) -> Result<()> {

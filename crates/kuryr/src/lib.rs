@@ -13,6 +13,7 @@ mod endpoints;
 mod error;
 mod existing_ports;
 mod expose;
+mod forgotten;
 mod gc;
 mod host;
 mod locks;

@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use openstack::Result;
 use openstack::network::{
-    Network, NewNetwork, NewPort, NewSecurityGroup, NewSecurityGroupRule, NewSubnet, NewSubnetPool, Port,
-    PortUpdate, QosPolicy, SecurityGroup, Subnet, SubnetPool, Taggable,
+    Listed, Network, NewNetwork, NewPort, NewSecurityGroup, NewSecurityGroupRule, NewSubnet, NewSubnetPool,
+    Port, PortUpdate, QosPolicy, SecurityGroup, Subnet, SubnetPool, Taggable,
 };
 
 /// Neutron, as far as it is needed here. Each method is one request; every `delete_*` takes 404 for success.
 #[allow(missing_docs)] // The names are Neutron's.
 #[async_trait]
 pub trait Neutron: Send + Sync {
+    async fn inventory(&self, kind: Taggable, filters: &[(&str, &str)]) -> Result<Vec<Listed>>;
     async fn extensions(&self) -> Result<BTreeSet<String>>;
     async fn list_networks(&self, filters: &[(&str, &str)]) -> Result<Vec<Network>>;
     async fn get_network(&self, id: &str) -> Result<Network>;
@@ -39,6 +40,7 @@ pub trait Neutron: Send + Sync {
     async fn delete_security_group(&self, id: &str) -> Result<()>;
     async fn list_qos_policies(&self, filters: &[(&str, &str)]) -> Result<Vec<QosPolicy>>;
     async fn set_tags(&self, kind: Taggable, id: &str, tags: &[String]) -> Result<()>;
+    async fn add_tags(&self, kind: Taggable, id: &str, tags: &[String]) -> Result<()>;
     async fn add_tag(&self, kind: Taggable, id: &str, tag: &str) -> Result<()>;
     async fn remove_tag(&self, kind: Taggable, id: &str, tag: &str) -> Result<()>;
 }

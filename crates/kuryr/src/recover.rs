@@ -135,6 +135,7 @@ impl Inner {
         for id in &stale.endpoints {
             self.logged("endpoint", id, self.sweep_endpoint(id).await)?;
         }
+        self.sweep_unjoined().await?;
         let forgotten =
             self.ports.all(|p| p.phase == Phase::Ready && p.endpoint.is_none() && p.created < old());
         stale.ports.extend(forgotten.into_iter().map(|p| p.id));
@@ -211,7 +212,7 @@ impl Inner {
         Ok(())
     }
 
-    fn logged(&self, what: &'static str, id: &str, outcome: Result<()>) -> Result<()> {
+    pub(crate) fn logged(&self, what: &'static str, id: &str, outcome: Result<()>) -> Result<()> {
         match outcome {
             Ok(()) => Ok(()),
             Err(Error::Journal(error)) => Err(error.into()),

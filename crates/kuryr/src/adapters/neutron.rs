@@ -5,14 +5,18 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use openstack::Result;
 use openstack::network::{
-    Client, Network, NewNetwork, NewPort, NewSecurityGroup, NewSecurityGroupRule, NewSubnet, NewSubnetPool,
-    Port, PortUpdate, QosPolicy, SecurityGroup, Subnet, SubnetPool, Taggable,
+    Client, Listed, Network, NewNetwork, NewPort, NewSecurityGroup, NewSecurityGroupRule, NewSubnet,
+    NewSubnetPool, Port, PortUpdate, QosPolicy, SecurityGroup, Subnet, SubnetPool, Taggable,
 };
 
 use crate::Neutron;
 
 #[async_trait]
 impl Neutron for Client {
+    async fn inventory(&self, kind: Taggable, filters: &[(&str, &str)]) -> Result<Vec<Listed>> {
+        Self::inventory(self, kind, filters).await
+    }
+
     async fn extensions(&self) -> Result<BTreeSet<String>> {
         Self::extensions(self).await
     }
@@ -115,6 +119,10 @@ impl Neutron for Client {
 
     async fn set_tags(&self, kind: Taggable, id: &str, tags: &[String]) -> Result<()> {
         Self::set_tags(self, kind, id, tags).await
+    }
+
+    async fn add_tags(&self, kind: Taggable, id: &str, tags: &[String]) -> Result<()> {
+        Self::add_tags(self, kind, id, tags).await
     }
 
     async fn add_tag(&self, kind: Taggable, id: &str, tag: &str) -> Result<()> {

@@ -1,10 +1,11 @@
 //! Use of a network that existed before: checked completely, then changed as little as possible.
 
 use ipnet::IpNet;
-use openstack::network::{Network, Subnet};
+use openstack::network::{Network, Subnet, Taggable};
 
 use super::build::adopt_facts;
 use super::create::Range;
+use super::subnet_pools::{refuse_other_pool, refuse_outside};
 use crate::error::CloudContext;
 use crate::names;
 use crate::options::{Existing, Options};
@@ -31,8 +32,12 @@ impl Inner {
                 reason,
             });
         }
-        let tagging = self.tagging().await;
         let network = self.existing_network(&known_id(wanted, ranges)).await?;
+        let named = [wanted.name(), options.network_name.as_deref()];
+        if let Some(name) = named.into_iter().flatten().find(|name| *name != network.name) {
+            let reason = format!("its name is {}, not {name}; correct one of the options", network.name);
+            return Err(Error::Conflict { what: "network", resource: network.id, reason });
+        }
         if options.shared.is_some_and(|shared| shared != network.shared) {
             let reason = format!("its `shared` is {}; correct neutron.net.shared", network.shared);
             return Err(Error::Conflict { what: "network", resource: network.id, reason });
@@ -42,8 +47,14 @@ impl Inner {
             let reason = format!("it was made for Docker network {}; use that one", other.id);
             return Err(Error::Conflict { what: "network", resource: network.id, reason });
         }
+        // Until it stands in the journal: the last one of this host on a subnet of ours removes it.
+        let _turn = self.locks.lock("subnets", &network.id).await;
         let subnets = self.subnets_for(&network, ranges).await?;
         for (range, slot) in ranges.iter().zip(&mut row.subnets) {
+            let pool = match options.pool(range.v6) {
+                Some(wanted) => Some(self.pool_for(wanted, range.v6, options).await?),
+                None => None,
+            };
             match choose(range, options, &subnets)? {
                 Some(subnet) => {
                     if range.asked_gateway().is_some_and(|asked| Some(asked) != subnet.gateway_ip) {
@@ -51,30 +62,36 @@ impl Inner {
                         let reason = format!("its gateway is {has}; drop --gateway or correct it");
                         return Err(Error::Conflict { what: "subnet", resource: subnet.id.clone(), reason });
                     }
+                    if let Some(pool) = &pool {
+                        refuse_other_pool(pool, subnet)?;
+                    }
                     slot.ours = false;
                     adopt_facts(slot, subnet);
-                    self.refuse_taken_aux(&subnet.id, slot.aux.iter().copied()).await?;
                 }
                 None => {
                     slot.ours = true;
                     // Neutron wants all subnets of a family on one network from one pool.
                     let family = |s: &&Subnet| matches!(s.cidr, IpNet::V6(_)) == range.v6;
-                    slot.from_pool = subnets.iter().find(family).and_then(|s| s.subnetpool_id.clone());
+                    let others = subnets.iter().find(family);
+                    slot.from_pool = others.and_then(|s| s.subnetpool_id.clone());
+                    if let Some(pool) = pool {
+                        if let Some(other) = others.filter(|s| s.subnetpool_id.is_some()) {
+                            refuse_other_pool(&pool, other)?;
+                        }
+                        refuse_outside(&pool, range.data.pool)?;
+                        slot.from_pool = Some(pool.id);
+                    }
                 }
             }
         }
         row.adopted = true;
         row.neutron_id = Some(network.id.clone());
         row.mtu = network.mtu;
+        row.project = Some(network.project_id.clone()).filter(|id| !id.is_empty());
         self.networks.put(&row.id, row)?;
-        let mut tags = network.tags;
-        for tag in names::network_tags(&row.id, true) {
-            if !tags.contains(&tag) {
-                tags.push(tag);
-            }
-        }
-        self.replace_tags(&network.id, &tags).await?;
-        drop(tagging);
+        // An address that is taken refuses the rest, so it goes first.
+        self.reserve_aux(row).await?;
+        self.add_tags(Taggable::Network, &network.id, &names::network_tags(&row.id, true)).await?;
         self.make_subnets(row, None).await
     }
 
@@ -111,20 +128,6 @@ impl Inner {
             self.neutron.list_subnets(&filter).await.doing("list subnets of network", &network.id)?;
         found.retain(|s| s.network_id == network.id);
         Ok(found)
-    }
-
-    /// An auxiliary address must not be somebody's already.
-    async fn refuse_taken_aux(
-        &self,
-        subnet: &str,
-        aux: impl Iterator<Item = std::net::IpAddr> + Send,
-    ) -> Result<()> {
-        for address in aux {
-            if let Some(port) = self.port_with(subnet, address).await? {
-                return Err(taken(address, &port));
-            }
-        }
-        Ok(())
     }
 }
 

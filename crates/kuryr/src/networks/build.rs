@@ -3,15 +3,10 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use openstack::network::{
-    AllocationPool, Network, NewNetwork, NewSubnet, NewSubnetPool, Subnet, SubnetPool, Taggable,
-};
-
-use tokio::sync::OwnedMutexGuard;
+use openstack::network::{AllocationPool, Network, NewNetwork, NewSubnet, NewSubnetPool, Subnet, SubnetPool};
 
 use crate::Result;
 use crate::error::CloudContext;
-use crate::names;
 use crate::service::{Inner, settle};
 use crate::state::{MadePool, NetworkRow, SubnetRow};
 
@@ -76,58 +71,65 @@ impl Inner {
         Ok(found)
     }
 
-    pub(super) async fn tag_own_network(&self, row: &NetworkRow) -> Result<()> {
-        let Some(id) = &row.neutron_id else { return Ok(()) };
-        self.replace_tags(id, &names::network_tags(&row.id, false)).await
-    }
-
-    /// From reading the tags of an existing network to writing them all: another Docker network may be after the same
-    /// one, and a name does not tell which, so there is one turn for all.
-    pub(super) async fn tagging(&self) -> OwnedMutexGuard<()> {
-        self.locks.lock("tags", "of existing networks").await
-    }
-
-    /// Sets all tags of a network; repeated once when the answer was lost, as the repetition changes nothing.
-    pub(super) async fn replace_tags(&self, id: &str, tags: &[String]) -> Result<()> {
-        let set = match self.neutron.set_tags(Taggable::Network, id, tags).await {
-            Err(error) if error.effect_unknown() => self.neutron.set_tags(Taggable::Network, id, tags).await,
-            other => other,
-        };
-        set.doing("tag network", id)
-    }
-
-    /// Makes the subnets that are not there yet; `prefixlen` is for ranges Neutron chooses.
+    /// Makes the subnets that are not there yet, all in one request that makes all or none; `prefixlen` is for
+    /// ranges Neutron chooses.
     pub(crate) async fn make_subnets(&self, row: &mut NetworkRow, prefixlen: Option<u8>) -> Result<()> {
         let Some(network) = row.neutron_id.clone() else { return Ok(()) };
-        for at in 0..row.subnets.len() {
-            let Some(subnet) = row.subnets.get(at).filter(|s| s.id.is_none()).cloned() else { continue };
-            let own_pool = row
-                .made_pools
-                .iter()
-                .find(|p| subnet.cidr.is_some_and(|cidr| p.prefixes().contains(&cidr)))
-                .and_then(|p| p.id.clone());
-            let wanted = NewSubnet {
-                name: subnet.name.clone(),
-                description: Some(description(&row.mark)),
-                network_id: network.clone(),
-                ip_version: if subnet.v6 { 6 } else { 4 },
-                cidr: subnet.cidr,
-                subnetpool_id: own_pool.or(subnet.from_pool.clone()),
-                prefixlen: if subnet.cidr.is_none() { prefixlen } else { None },
-                gateway_ip: subnet.gateway.map(Some),
-                enable_dhcp: self.settings.enable_dhcp,
-                allocation_pools: subnet.cidr.and_then(|cidr| without(cidr, &subnet)),
-            };
-            let made = self.neutron.create_subnet(&wanted).await;
-            let look =
-                async { Ok(self.marked_subnets(&network, &subnet, &row.mark).await?.into_iter().next()) };
-            let made = settle(made, look).await.doing("create subnet", &subnet.name)?;
-            if let Some(slot) = row.subnets.get_mut(at) {
-                adopt_facts(slot, &made);
+        let missing: Vec<SubnetRow> = row.subnets.iter().filter(|s| s.id.is_none()).cloned().collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let wanted: Vec<NewSubnet> =
+            missing.iter().map(|subnet| self.new_subnet(row, &network, subnet, prefixlen)).collect();
+        let names = missing.iter().map(|s| s.name.as_str()).collect::<Vec<_>>().join(", ");
+        let look = async {
+            let mut found = Vec::new();
+            for subnet in &missing {
+                found.extend(self.marked_subnets(&network, subnet, &row.mark).await?);
             }
-            self.networks.put(&row.id, row)?;
+            Ok(Some(found).filter(|found| found.len() == missing.len()))
+        };
+        let made = settle(self.neutron.create_subnets(&wanted).await, look).await;
+        let made = made.doing("create subnet", &names)?;
+        for slot in row.subnets.iter_mut().filter(|s| s.id.is_none()) {
+            let fits = |s: &&Subnet| s.name == slot.name && slot.cidr.is_none_or(|c| c == s.cidr.trunc());
+            if let Some(subnet) = made.iter().find(fits) {
+                adopt_facts(slot, subnet);
+            }
+        }
+        self.networks.put(&row.id, row)?;
+        if row.subnets.iter().any(|s| s.id.is_none()) {
+            let reason = "Neutron answered without all subnets; try again".to_owned();
+            return Err(crate::Error::Conflict { what: "subnets", resource: names, reason });
         }
         Ok(())
+    }
+
+    fn new_subnet(
+        &self,
+        row: &NetworkRow,
+        network: &str,
+        subnet: &SubnetRow,
+        prefixlen: Option<u8>,
+    ) -> NewSubnet {
+        let own_pool = row
+            .made_pools
+            .iter()
+            .find(|p| subnet.cidr.is_some_and(|cidr| p.prefixes().contains(&cidr)))
+            .and_then(|p| p.id.clone());
+        NewSubnet {
+            name: subnet.name.clone(),
+            description: Some(description(&row.mark)),
+            network_id: network.to_owned(),
+            ip_version: if subnet.v6 { 6 } else { 4 },
+            cidr: subnet.cidr,
+            subnetpool_id: own_pool.or(subnet.from_pool.clone()),
+            prefixlen: if subnet.cidr.is_none() { prefixlen } else { None },
+            gateway_ip: subnet.gateway.map(Some),
+            // Where Docker chooses the addresses, the agent's own would be among them.
+            enable_dhcp: self.settings.enable_dhcp && (subnet.pool.is_some() || subnet.cidr.is_none()),
+            allocation_pools: subnet.cidr.and_then(|cidr| without(cidr, subnet)),
+        }
     }
 
     pub(super) async fn marked_subnets(
@@ -150,6 +152,7 @@ pub(super) fn adopt_facts(row: &mut SubnetRow, subnet: &Subnet) {
     row.cidr = Some(subnet.cidr.trunc());
     row.gateway = subnet.gateway_ip;
     row.routes = subnet.host_routes.clone();
+    row.address_mode = subnet.ipv6_address_mode.clone();
 }
 
 /// The ranges of a subnet that leave out gateway and auxiliary addresses; `None` where Neutron's default will do.

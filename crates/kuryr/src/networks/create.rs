@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use ipnet::IpNet;
 use tokio::sync::OwnedMutexGuard;
 
+use super::subnet_pools::refuse_outside;
 use crate::api::{IpamData, NetworkRequest};
 use crate::names;
 use crate::options::{Existing, Options};
@@ -28,6 +29,11 @@ impl Range {
         self.pool.as_ref().and_then(|p| p.gateway_asked)
     }
 
+    /// The gateway Docker names; not the stand-in for none.
+    fn gateway(&self) -> Option<std::net::IpAddr> {
+        self.data.gateway.map(|g| g.addr()).filter(|g| !g.is_unspecified())
+    }
+
     fn subnet(&self) -> SubnetRow {
         let cidr = self.data.pool.trunc();
         let mut aux: BTreeSet<_> = self.data.aux.iter().map(IpNet::addr).collect();
@@ -39,10 +45,12 @@ impl Range {
             id: None,
             ours: true,
             from_pool: None,
-            gateway: self.data.gateway.map(|g| g.addr()),
+            gateway: self.gateway(),
             routes: Vec::new(),
             aux,
             pool: self.pool.as_ref().map(|p| p.id.clone()),
+            address_mode: None,
+            reserved: Vec::new(),
         }
     }
 }
@@ -57,13 +65,17 @@ impl Inner {
             }
             self.dismantle_network(row).await?;
         }
-        let options = Options::read(&request.options)?;
-        let (ranges, _turns) = self.hold_ranges(&request).await?;
+        let mut options = Options::read(&request.options)?;
+        let request = self.with_ranges(request, &mut options).await?;
+        let (ranges, _turns) = self.hold_ranges(&request, &options).await?;
+        for pool in ranges.iter().filter_map(|r| r.pool.as_ref()) {
+            options = options.with_ipam(&Options::read(&pool.options)?)?;
+        }
         let mut row = NetworkRow {
             id: request.id.clone(),
             phase: Phase::Creating,
             late_until: None,
-            mark: uuid::Uuid::new_v4().simple().to_string(),
+            mark: self.marks.fresh(),
             name: names::network_name(&request.id),
             neutron_id: None,
             adopted: false,
@@ -72,8 +84,12 @@ impl Inner {
             mtu: 0,
             made_pools: Vec::new(),
             subnets: ranges.iter().map(Range::subnet).collect(),
+            taken: false,
+            strip: Vec::new(),
+            attributes: self.resolve(&options.port).await?,
+            project: None,
         };
-        let made = match named_network(&options, &ranges) {
+        let made = match self.named_network(&options, &ranges).await? {
             Some(existing) => self.adopt_network(&mut row, &existing, &options, &ranges).await,
             None => self.own_network(&mut row, &options, &ranges).await,
         };
@@ -89,9 +105,13 @@ impl Inner {
     }
 
     /// The ranges with their pools locked: another network of the same range may be after the same pool.
-    async fn hold_ranges(&self, request: &NetworkRequest) -> Result<(Vec<Range>, Vec<OwnedMutexGuard<()>>)> {
+    async fn hold_ranges(
+        &self,
+        request: &NetworkRequest,
+        options: &Options,
+    ) -> Result<(Vec<Range>, Vec<OwnedMutexGuard<()>>)> {
         loop {
-            let ranges = self.ranges(request)?;
+            let ranges = self.ranges(request, options)?;
             let keys: BTreeSet<&String> =
                 ranges.iter().filter_map(|r| r.pool.as_ref()).map(|p| &p.id).collect();
             let mut turns = Vec::new();
@@ -110,8 +130,9 @@ impl Inner {
     }
 
     /// Pairs the ranges with the pools we handed out: the request does not say which, so the oldest free one of
-    /// equal range goes, those with the same gateway first and those a crash may have left behind last.
-    fn ranges(&self, request: &NetworkRequest) -> Result<Vec<Range>> {
+    /// equal range goes, those asked for with the same options, gateway and auxiliary addresses first and those a
+    /// crash may have left behind last.
+    fn ranges(&self, request: &NetworkRequest, options: &Options) -> Result<Vec<Range>> {
         let refuse = |resource: String, reason: &str| {
             Err(Error::Invalid { what: "network range", resource, reason: reason.to_owned() })
         };
@@ -130,19 +151,24 @@ impl Inner {
             {
                 return refuse(cidr.to_string(), &format!("overlaps {other} of the same network"));
             }
-            if let Some(outside) = data.gateway.iter().chain(&data.aux).find(|a| !cidr.contains(&a.addr())) {
+            let gateway = data.gateway.filter(|g| !g.addr().is_unspecified());
+            if let Some(outside) = gateway.iter().chain(&data.aux).find(|a| !cidr.contains(&a.addr())) {
                 return refuse(cidr.to_string(), &format!("{} is outside", outside.addr()));
             }
             let mut free = self.pools.all(|p| {
                 p.pool == cidr
+                    && !request.foreign_ipam
                     && p.v6 == v6
+                    && !p.taken
                     && p.released.is_none()
                     && p.network.as_ref().is_none_or(|n| *n == request.id)
             });
+            let aux: BTreeSet<_> = data.aux.iter().map(IpNet::addr).collect();
             free.sort_by_key(|p| {
-                let gateway = p.gateway_asked.or(p.gateway.map(|g| g.addr()));
+                let others = Options::read(&p.options).map_or(true, |ipam| ipam.differ(options));
+                let asked = p.gateway_asked.or(p.gateway.map(|g| g.addr()));
                 let lost = self.left_behind.contains(&p.id) || p.created < now().saturating_sub(PAIRING);
-                (gateway != data.gateway.map(|g| g.addr()), lost, p.created)
+                (others, asked != gateway.map(|g| g.addr()), p.aux != aux, lost, p.created)
             });
             ranges.push(Range { data: data.clone(), v6, pool: free.into_iter().next() });
         }
@@ -152,6 +178,23 @@ impl Inner {
         Ok(ranges)
     }
 
+    /// The existing network the user means: named itself, or through one of its subnets.
+    async fn named_network(&self, options: &Options, ranges: &[Range]) -> Result<Option<Existing>> {
+        if options.network.is_some() {
+            return Ok(options.network.clone());
+        }
+        if let Some(subnet) = ranges.iter().find_map(|r| r.pool.as_ref()?.existing.as_ref()) {
+            return Ok(Some(Existing::Id(subnet.network_id.clone())));
+        }
+        for range in ranges {
+            if let Some(wanted) = options.subnet(range.v6) {
+                let subnet = self.existing_subnet(wanted, options, range.v6, Some(range.data.pool)).await?;
+                return Ok(Some(Existing::Id(subnet.network_id)));
+            }
+        }
+        Ok(None)
+    }
+
     /// Takes over what automatic pools prepared and makes the rest.
     async fn own_network(&self, row: &mut NetworkRow, options: &Options, ranges: &[Range]) -> Result<()> {
         for (subnet, range) in row.subnets.iter_mut().zip(ranges) {
@@ -159,7 +202,9 @@ impl Inner {
             if let Some(wanted) = options.pool(range.v6)
                 && !automatic
             {
-                subnet.from_pool = Some(self.existing_pool(wanted, range.v6).await?.id);
+                let pool = self.pool_for(wanted, range.v6, options).await?;
+                refuse_outside(&pool, range.data.pool)?;
+                subnet.from_pool = Some(pool.id);
             } else if !automatic {
                 let cidr = range.data.pool;
                 let family = |p: &&mut MadePool| matches!(p.cidr, IpNet::V6(_)) == range.v6;
@@ -219,10 +264,4 @@ impl Inner {
         row.phase = Phase::Ready;
         Ok(self.networks.put(&row.id, row)?)
     }
-}
-
-/// The existing network the user means: named itself, or through one of its subnets.
-fn named_network(options: &Options, ranges: &[Range]) -> Option<Existing> {
-    let through = || ranges.iter().find_map(|r| Some(r.pool.as_ref()?.existing.as_ref()?.network_id.clone()));
-    options.network.clone().or_else(|| through().map(Existing::Id))
 }

@@ -6,7 +6,7 @@ use crate::error::CloudContext;
 use crate::names;
 use crate::pools::PENDING;
 use crate::service::Inner;
-use crate::state::{NetworkRow, Phase, is_late, late_until, now};
+use crate::state::{NetworkRow, Phase, SubnetRow, is_late, late_until, now};
 use crate::{Error, Result};
 
 impl Inner {
@@ -15,18 +15,26 @@ impl Inner {
             return Ok(());
         }
         let _turn = self.locks.lock("network", id).await;
-        let Some(mut row) = self.networks.get(id) else { return Ok(()) };
-        // Before the first call, so that it is finished after a crash.
-        if row.phase != Phase::Deleting {
-            row.phase = Phase::Deleting;
-            self.networks.put(id, &row)?;
-        }
+        self.take_network_to_remove(id).await?;
+        let Some(row) = self.doomed(id).await? else { return Ok(()) };
         // Docker gives them up with the network, even where it has not said so.
         for mut pool in self.pools.all(|p| p.network.as_deref() == Some(id) && p.released.is_none()) {
             pool.released = Some(now());
             self.pools.put(&pool.id, &pool)?;
         }
         self.empty_network(row).await
+    }
+
+    /// The network's record, with its end noted before the first call, so that it is finished after a crash.
+    async fn doomed(&self, id: &str) -> Result<Option<NetworkRow>> {
+        let Some(known) = self.networks.get(id) else { return Ok(None) };
+        let _turn = self.locks.lock("subnets", known.neutron_id.as_deref().unwrap_or_default()).await;
+        let Some(mut row) = self.networks.get(id) else { return Ok(None) };
+        if row.phase != Phase::Deleting {
+            row.phase = Phase::Deleting;
+            self.networks.put(id, &row)?;
+        }
+        Ok(Some(row))
     }
 
     /// Removes a network with whatever was lost on it: Docker removes one only without endpoints.
@@ -67,6 +75,7 @@ impl Inner {
 
     /// Removes what the record says and then the record. Pools Docker still holds are free for another try.
     pub(crate) async fn dismantle_network(&self, row: NetworkRow) -> Result<()> {
+        let row = self.read_again(row).await?;
         if row.adopted {
             self.give_back_network(&row).await?;
         } else {
@@ -105,6 +114,10 @@ impl Inner {
             // Its subnets go with it.
             self.neutron.delete_network(&id).await.doing("delete network", id)?;
         }
+        self.remove_subnetpools(row).await
+    }
+
+    async fn remove_subnetpools(&self, row: &NetworkRow) -> Result<()> {
         for pool in &row.made_pools {
             let pools = match &pool.id {
                 Some(id) => vec![id.clone()],
@@ -122,11 +135,36 @@ impl Inner {
 
     async fn give_back_network(&self, row: &NetworkRow) -> Result<()> {
         let Some(id) = &row.neutron_id else { return Ok(()) };
-        for subnet in row.subnets.iter().filter(|s| s.ours) {
+        self.release_aux(row).await?;
+        self.remove_own_subnets(&row.id, id).await?;
+        self.remove_subnetpools(row).await?;
+        for strip in &row.strip {
+            let kind = if strip.of_pool { Taggable::SubnetPool } else { Taggable::Subnet };
+            self.remove_tags(kind, &strip.id, std::slice::from_ref(&strip.tag)).await?;
+        }
+        self.remove_tags(Taggable::Network, id, &names::network_tags(&row.id, true)).await
+    }
+
+    /// Removes the subnets made for one Docker network on an adopted one, except those another Docker network of
+    /// this host has come to use: they become that one's to remove.
+    async fn remove_own_subnets(&self, docker: &str, network: &str) -> Result<()> {
+        let _turn = self.locks.lock("subnets", network).await;
+        // As it is now: another network may just have left us a subnet.
+        let Some(mut row) = self.networks.get(docker) else { return Ok(()) };
+        for at in 0..row.subnets.len() {
+            let Some(subnet) = row.subnets.get(at).filter(|s| s.ours).cloned() else { continue };
+            if let Some(heir) = self.heir(&row, &subnet) {
+                self.networks.put(&heir.id, &heir)?;
+                if let Some(slot) = row.subnets.get_mut(at) {
+                    slot.ours = false;
+                }
+                self.networks.put(docker, &row)?;
+                continue;
+            }
             let subnets = match &subnet.id {
                 Some(id) => vec![id.clone()],
                 None => {
-                    let found = self.marked_subnets(id, subnet, &row.mark).await;
+                    let found = self.marked_subnets(network, &subnet, &row.mark).await;
                     found.doing("find subnet", &subnet.name)?.into_iter().map(|s| s.id).collect()
                 }
             };
@@ -134,19 +172,17 @@ impl Inner {
                 self.neutron.delete_subnet(&id).await.doing("delete subnet", id)?;
             }
         }
-        let _tagging = self.tagging().await;
-        let network = match self.neutron.get_network(id).await {
-            Err(e) if e.is_not_found() => return Ok(()),
-            other => other.doing("get network", id)?,
-        };
-        let ours = names::network_tags(&row.id, true);
-        let rest: Vec<String> = network.tags.iter().filter(|t| !ours.contains(t)).cloned().collect();
-        if rest.len() == network.tags.len() {
-            return Ok(());
-        }
-        match self.neutron.set_tags(Taggable::Network, id, &rest).await {
-            Err(e) if e.is_not_found() => Ok(()),
-            other => other.doing("untag network", id),
-        }
+        Ok(())
+    }
+
+    /// The record of another Docker network in use on that subnet, which then counts as made by it.
+    fn heir(&self, row: &NetworkRow, subnet: &SubnetRow) -> Option<NetworkRow> {
+        let id = subnet.id.as_ref()?;
+        let uses = |s: &SubnetRow| s.id.as_ref() == Some(id);
+        let mut heir = self.networks.find(|other| {
+            other.id != row.id && other.phase != Phase::Deleting && other.subnets.iter().any(uses)
+        })?;
+        heir.subnets.iter_mut().filter(|s| s.id.as_ref() == Some(id)).for_each(|s| s.ours = true);
+        Some(heir)
     }
 }

@@ -4,5 +4,9 @@ mod adopt;
 mod build;
 mod create;
 mod delete;
+mod reserve;
+mod subnet_pools;
+mod tags;
+mod unmanaged;
 
 pub(crate) use adopt::taken;

@@ -143,6 +143,21 @@ impl Docker {
         }
     }
 
+    /// The plugin of another host, on the same cloud.
+    pub(super) fn beside(&self) -> Self {
+        let mut other = Self::new();
+        other.world = Arc::clone(&self.world);
+        other.restart();
+        other
+    }
+
+    /// The plugin is started again on an empty state directory; Docker lives on.
+    pub(super) fn lose_journal(&mut self) {
+        self._dir = tempfile::tempdir().unwrap();
+        self.state = StateDir::open(self._dir.path()).unwrap();
+        self.restart();
+    }
+
     /// The plugin is started again; Docker lives on.
     pub(super) async fn reboot(&mut self) {
         self.restart();
@@ -171,6 +186,21 @@ impl Docker {
         for mut row in s.groups.all(|g| g.late_until.is_some()) {
             row.late_until = Some(1);
             s.groups.put(&row.id, &row).unwrap();
+        }
+    }
+
+    /// As long as Docker could still come back to what it asked for.
+    pub(super) fn let_time_pass(&self) {
+        self.let_late_ones_expire();
+        let s = &self.service.inner;
+        for mut row in s.ports.all(|_| true) {
+            row.created -= 11 * 60 * 1000;
+            s.ports.put(&row.id, &row).unwrap();
+        }
+        for mut row in s.pools.all(|_| true) {
+            row.created -= 11 * 60 * 1000;
+            row.released = row.released.map(|at| at - 61_000);
+            s.pools.put(&row.id, &row).unwrap();
         }
     }
 

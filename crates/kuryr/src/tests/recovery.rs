@@ -151,9 +151,9 @@ async fn what_takes_effect_late_is_removed() {
     let mut docker = Docker::new();
     let network = docker.network_create(&v4("10.9.0.0/24")).await.unwrap();
     let before = docker.world.snapshot();
-    // Extensions, then the POST.
-    docker.world.arm(2, Fault::Late);
+    docker.world.arm(1, Fault::Late);
     docker.run(&network, &Run::default()).await.unwrap_err();
+    // The pool, then the network.
     docker.world.arm(2, Fault::Late);
     docker.network_create(&v4("10.8.0.0/24")).await.unwrap_err();
     docker.world.disarm();
@@ -190,7 +190,7 @@ async fn a_full_disk_while_recovering_only_delays_it() {
     let mut docker = Docker::new();
     let network = docker.network_create(&v4("10.9.0.0/24")).await.unwrap();
     let before = docker.world.snapshot();
-    docker.world.arm(2, Fault::DieAfter);
+    docker.world.arm(1, Fault::DieAfter);
     docker.run(&network, &Run::default()).await.unwrap_err();
     docker.world.disarm();
     let port = docker.service.inner.ports.all(|_| true).remove(0);
@@ -235,4 +235,37 @@ async fn an_endpoint_lost_on_a_half_removed_network_goes_with_it() {
     docker.reboot().await;
     assert_eq!(docker.world.snapshot(), before);
     assert!(docker.service.inner.endpoints.all(|_| true).is_empty());
+}
+
+#[tokio::test]
+async fn an_endpoint_docker_died_over_is_undone_after_a_while_and_a_containers_is_not() {
+    let mut docker = Docker::new();
+    let network = docker.network_create(&v4("10.9.0.0/24")).await.unwrap();
+    let before = docker.world.snapshot();
+    let container = docker.run(&network, &Run::default()).await.unwrap();
+    let s = docker.service.inner.clone();
+    let unjoin = || {
+        let mut row = s.endpoints.get(&container.endpoint).unwrap();
+        row.joined = false;
+        s.endpoints.put(&row.id, &row).unwrap();
+    };
+    // Joined, however old.
+    docker.let_time_pass();
+    docker.sweep().await;
+    assert!(s.endpoints.get(&container.endpoint).is_some());
+    // Not joined as far as is known, but its link is in a container.
+    unjoin();
+    let (name, link) = {
+        let mut cloud = docker.world.cloud.lock().unwrap();
+        let name = cloud.links.keys().find(|name| name.starts_with("t_c")).unwrap().clone();
+        let link = cloud.links.remove(&name).unwrap();
+        (name, link)
+    };
+    docker.sweep().await;
+    assert!(s.endpoints.get(&container.endpoint).is_some());
+    docker.world.cloud.lock().unwrap().links.insert(name, link);
+    docker.sweep().await;
+    assert!(s.endpoints.get(&container.endpoint).is_none());
+    docker.sweep().await;
+    assert_eq!(docker.world.snapshot(), before);
 }

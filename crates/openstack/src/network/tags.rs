@@ -17,6 +17,15 @@ impl Client {
         self.session.send(&call.json(&json!({ "tags": tags }))?).await.map(drop)
     }
 
+    /// Adds tags in one call and leaves the others (extension `tag-creation`).
+    ///
+    /// # Errors
+    /// Those of any call; [`crate::Error::is_not_found`] if there is no such resource, or no such extension.
+    pub async fn add_tags(&self, kind: Taggable, id: &str, tags: &[String]) -> Result<()> {
+        let call = self.tag_call(Method::POST, whole(kind), &[id], "add tags to", kind, id)?;
+        self.session.send(&call.json(&json!({ "tags": tags }))?).await.map(drop)
+    }
+
     /// Adds a tag; one that is there stays.
     ///
     /// # Errors

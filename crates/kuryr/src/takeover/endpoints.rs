@@ -1,0 +1,150 @@
+//! Endpoints by the device id or the tags of their port.
+
+use std::collections::BTreeSet;
+
+use ipnet::IpNet;
+use openstack::network::{Port, Taggable};
+
+use super::evidence::{Origin, has_all, origin_of};
+use crate::error::CloudContext;
+use crate::service::Inner;
+use crate::state::{Driver, EndpointRow, Originals, Phase, Plug, PortRow, now};
+use crate::{Error, Result, names};
+
+impl Inner {
+    /// Makes an endpoint known whose record we do not have, if a port carries its id. Its address goes with it: the
+    /// pool's id alone would not tell whose port has the address by the time Docker releases it.
+    ///
+    /// # Errors
+    /// Several ports carry its id, or one of another network; Neutron fails.
+    pub(crate) async fn recognise_endpoint(&self, network: &str, id: &str) -> Result<()> {
+        if self.endpoints.get(id).is_some() || !names::is_docker_id(id) || !names::is_docker_id(network) {
+            return Ok(());
+        }
+        let _turn = self.locks.lock("endpoint", id).await;
+        if self.endpoints.get(id).is_some() {
+            return Ok(());
+        }
+        let Some(port) = self.port_of_endpoint(id).await? else { return Ok(()) };
+        if self.ports.find(|p| p.port.as_ref().is_some_and(|known| known.id == port.id)).is_some() {
+            return Ok(());
+        }
+        let known = self.networks.get(network).and_then(|row| row.neutron_id);
+        if known.is_some_and(|known| known != port.network_id) {
+            let reason =
+                format!("it is on network {}; remove it by hand if nothing uses it", port.network_id);
+            return Err(Error::Conflict { what: "port of endpoint", resource: port.id, reason });
+        }
+        let row = PortRow {
+            id: uuid::Uuid::new_v4().to_string(),
+            phase: Phase::Ready,
+            late_until: None,
+            pool: None,
+            network: network.to_owned(),
+            subnet_id: port.fixed_ips.first().map(|ip| ip.subnet_id.clone()).unwrap_or_default(),
+            address: port.fixed_ips.first().map(|ip| IpNet::from(ip.ip_address)),
+            port: Some(port.clone()),
+            originals: None,
+            merged_into: None,
+            endpoint: Some(id.to_owned()),
+            devices: BTreeSet::from([id.to_owned(), port.device_id.clone()]),
+            groups: BTreeSet::new(),
+            label: None,
+            unrecorded: false,
+            created: now(),
+        };
+        let endpoint = EndpointRow {
+            id: id.to_owned(),
+            phase: Phase::Ready,
+            network: network.to_owned(),
+            port: row.id.clone(),
+            subnets: port.fixed_ips.iter().map(|ip| ip.subnet_id.clone()).collect(),
+            plug: Some(self.plug_of(&port, id).await),
+            joined: false,
+            answered_mac: None,
+            answered: Vec::new(),
+        };
+        match origin_of(&port) {
+            Origin::Made => self.ports.put(&row.id, &row)?,
+            Origin::Adopted => {
+                let originals = Some(originals(&port, id));
+                self.ports.put(&row.id, &PortRow { originals, ..row.clone() })?;
+            }
+            Origin::Unknown => {
+                tracing::warn!(
+                    endpoint = id,
+                    port = port.id,
+                    "nothing says who made the port, it will be left"
+                );
+            }
+        }
+        tracing::info!(endpoint = id, port = port.id, "recognised by its port");
+        Ok(self.endpoints.put(id, &endpoint)?)
+    }
+
+    async fn port_of_endpoint(&self, id: &str) -> Result<Option<Port>> {
+        let mut found = self.ports_of_device(id).await.doing("find the port of endpoint", id)?;
+        if found.is_empty() && self.keeps_tags(Taggable::Port).await {
+            // Of a port that existed before, the Python driver leaves the device id.
+            let tags = names::network_tags(id, false);
+            let filter = tags.join(",");
+            found =
+                self.neutron.list_ports(&[("tags", &filter)]).await.doing("find the port of endpoint", id)?;
+            found.retain(|p| has_all(&p.tags, &tags));
+        }
+        let choices = found.iter().map(|p| p.id.clone()).collect::<Vec<_>>().join(", ");
+        let mut found = found.into_iter();
+        match (found.next(), found.next()) {
+            (one, None) => Ok(one),
+            _ => Err(Error::Ambiguous { what: "port of endpoint", resource: id.to_owned(), choices }),
+        }
+    }
+
+    /// How the Python driver, or we, plugged it: the names are the same. A port that is bound no more has at most its
+    /// links left.
+    async fn plug_of(&self, port: &Port, endpoint: &str) -> Plug {
+        let mtu = self.settings.default_mtu;
+        let plug = match self.binding().validate(port, endpoint, mtu).await {
+            Ok(plug) => plug,
+            Err(error) => {
+                tracing::warn!(port = port.id, %error, "taking its links for a plain pair");
+                Plug {
+                    port_id: port.id.clone(),
+                    host: names::host_link(&port.id),
+                    container: names::container_link(&port.id),
+                    bridge: None,
+                    mac: port.mac_address,
+                    mtu,
+                    driver: Driver::default(),
+                    mark: None,
+                }
+            }
+        };
+        // Before the journal was lost we marked links otherwise than now; the Python driver did not.
+        match self.host.links.marked_links(&names::mark(&port.id)).await {
+            Ok(links) => {
+                let mark = links.into_iter().find(|link| link.name == plug.host).map(|link| link.mark);
+                Plug { mark: mark.or(plug.mark), ..plug }
+            }
+            Err(error) => {
+                tracing::warn!(port = port.id, %error, "cannot read the marks of its links");
+                plug
+            }
+        }
+    }
+}
+
+/// What the Python driver leaves of a port that existed before: nobody's, bound nowhere, with the device id it found.
+fn originals(port: &Port, endpoint: &str) -> Originals {
+    let ours = port.device_id == endpoint || port.name.starts_with(&port.device_id);
+    let endpoint_tags = names::network_tags(endpoint, false);
+    let kept = |tag: &&String| *tag != names::PORT_EXISTING && !endpoint_tags.contains(tag);
+    Originals {
+        device_owner: String::new(),
+        device_id: if ours { String::new() } else { port.device_id.clone() },
+        host_id: None,
+        tags: port.tags.iter().filter(kept).cloned().collect(),
+        strip: endpoint_tags.clone(),
+        ..Originals::of(port)
+    }
+}

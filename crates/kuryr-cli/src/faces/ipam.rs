@@ -18,6 +18,7 @@ use crate::settings::NetworkPlugin;
 pub(crate) struct Ipam {
     service: kuryr::Service,
     spaces: AddressSpaces,
+    requires_mac_address: bool,
 }
 
 impl Ipam {
@@ -26,15 +27,15 @@ impl Ipam {
             local: plugin.face.local_space.clone(),
             global: plugin.face.global_space.clone(),
         };
-        Self { service, spaces }
+        Self { service, spaces, requires_mac_address: plugin.face.requires_mac_address }
     }
 }
 
 #[async_trait]
 impl IpamDriver for Ipam {
     fn capabilities(&self) -> Capabilities {
-        // No MAC: Neutron chooses it. No replay: Neutron remembers.
-        Capabilities::default()
+        // No replay: Neutron remembers.
+        Capabilities { requires_mac_address: self.requires_mac_address, ..Capabilities::default() }
     }
 
     fn default_address_spaces(&self) -> AddressSpaces {

@@ -5,7 +5,7 @@ use docker_plugin::network::{
     Capabilities, CreateEndpointRequest, CreateEndpointResponse, CreateNetworkRequest, DeleteNetworkRequest,
     EndpointInterface, EndpointRequest, InterfaceName, IpamData, JoinRequest, JoinResponse, StaticRoute,
 };
-use docker_plugin::{NetworkDriver, PluginError, Scope};
+use docker_plugin::{NetworkDriver, PluginError, Scope, options};
 use kuryr::{EndpointRequest as Endpoint, ExposedPort, NetworkRequest, Service};
 use serde_json::{Map, Value};
 
@@ -20,11 +20,14 @@ const DOCKERS_OWN: &str = "com.docker.network.";
 pub(crate) struct Networks {
     service: Service,
     scope: Scope,
+    /// Names of our address spaces.
+    spaces: [String; 2],
 }
 
 impl Networks {
     pub(crate) fn new(service: Service, plugin: &NetworkPlugin) -> Self {
-        Self { service, scope: plugin.face.scope }
+        let spaces = [plugin.face.local_space.clone(), plugin.face.global_space.clone()];
+        Self { service, scope: plugin.face.scope, spaces }
     }
 }
 
@@ -36,7 +39,9 @@ impl NetworkDriver for Networks {
     }
 
     async fn create_network(&self, request: CreateNetworkRequest) -> Result<(), PluginError> {
+        let foreign_ipam = of_dockers_ipam(&[&request.ipv4_data, &request.ipv6_data], &self.spaces);
         let network = NetworkRequest {
+            foreign_ipam,
             id: request.network_id,
             options: request.options.generic(),
             internal: request.options.internal(),
@@ -55,7 +60,10 @@ impl NetworkDriver for Networks {
         request: CreateEndpointRequest,
     ) -> Result<CreateEndpointResponse, PluginError> {
         let interface = &request.interface;
-        let exposed = request.options.exposed_ports()?;
+        let mut exposed: Vec<_> = request.options.exposed_ports()?;
+        // Docker repeats published ports among the exposed ones; whatever it does, both are open.
+        let published = request.options.published_ports()?;
+        exposed.extend(published.iter().map(|p| options::ExposedPort { protocol: p.protocol, port: p.port }));
         let endpoint = Endpoint {
             network_id: request.network_id.clone(),
             endpoint_id: request.endpoint_id.clone(),
@@ -73,8 +81,13 @@ impl NetworkDriver for Networks {
         };
         let created = self.service.create_endpoint(endpoint).await.map_err(refuse)?;
         let mac_address = created.mac.map(|m| m.to_string()).unwrap_or_default();
+        let text = |address: Option<ipnet::IpNet>| address.map(|a| a.to_string()).unwrap_or_default();
         Ok(CreateEndpointResponse {
-            interface: EndpointInterface { mac_address, ..EndpointInterface::default() },
+            interface: EndpointInterface {
+                mac_address,
+                address: text(created.ipv4),
+                address_ipv6: text(created.ipv6),
+            },
         })
     }
 
@@ -111,6 +124,18 @@ impl NetworkDriver for Networks {
     async fn leave(&self, request: EndpointRequest) -> Result<(), PluginError> {
         self.service.leave(&request.network_id, &request.endpoint_id).await.map_err(refuse)
     }
+}
+
+/// Whether all pools are of Docker's own IPAM drivers, which have address spaces of their own names.
+fn of_dockers_ipam(families: &[&Vec<IpamData>], ours: &[String]) -> bool {
+    let mut spaces = Vec::new();
+    for family in families {
+        spaces.extend(family.iter().map(|data| data.address_space.clone()));
+    }
+    let dockers = |space: &String| {
+        matches!(space.as_str(), "LocalDefault" | "GlobalDefault" | "null") && !ours.contains(space)
+    };
+    !spaces.is_empty() && spaces.iter().all(dockers)
 }
 
 fn ipam_data(data: &IpamData) -> Result<kuryr::IpamData, PluginError> {

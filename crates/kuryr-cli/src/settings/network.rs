@@ -39,6 +39,8 @@ pub(crate) struct FaceSettings {
     pub(crate) local_space: String,
     /// `global_default_address_space`.
     pub(crate) global_space: String,
+    /// `requires_mac_address`.
+    pub(crate) requires_mac_address: bool,
 }
 
 /// A TCP listener.
@@ -68,8 +70,13 @@ impl NetworkPlugin {
                 Ok(seconds) if seconds > 0 => Duration::from_secs(seconds),
                 _ => defaults.vif_plugging_timeout,
             },
+            orphan_interval: match loaded.integer("DEFAULT", "orphan_check_interval")?.map(u64::try_from) {
+                Some(Ok(seconds)) if seconds > 0 => Some(Duration::from_secs(seconds)),
+                _ => None,
+            },
             integration_bridge: text(loaded, "ovs", "integration_bridge")?,
             script_vif_types: loaded.list("binding", "script_vif_types")?.iter().cloned().collect(),
+            use_network_project: loaded.bool("neutron", "use_network_project")?,
             ..defaults
         };
         let scope = match text(loaded, "DEFAULT", "capability_scope")?.as_str() {
@@ -86,6 +93,7 @@ impl NetworkPlugin {
                 scope,
                 local_space: text(loaded, "DEFAULT", "local_default_address_space")?,
                 global_space: text(loaded, "DEFAULT", "global_default_address_space")?,
+                requires_mac_address: loaded.bool("DEFAULT", "requires_mac_address")?,
             },
         })
     }

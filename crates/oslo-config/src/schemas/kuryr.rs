@@ -70,6 +70,14 @@ const DEFAULT: &[Opt] = &[
         "Open exposed ports in a security group of the endpoint.",
     )
     .default("true"),
+    Opt::new(
+        "requires_mac_address",
+        Kind::Boolean,
+        "Have Docker name a container's MAC address when it asks for an IP address. Existing ports can be chosen by MAC \
+         address then, and both families of a container share a port from the start; without it an existing port keeps \
+         its own MAC address.",
+    )
+    .default("true"),
     Opt::new("enable_ssl", Kind::Boolean, "Serve Docker over TLS.").default("false"),
     Opt::new("ssl_cert_file", Kind::Path, "PEM file of the server certificate.")
         .default("/var/lib/kuryr/certs/cert.pem"),
@@ -84,6 +92,13 @@ const DEFAULT: &[Opt] = &[
         .default("/usr/libexec/kuryr"),
     Opt::new("subnetpool_name_prefix", Kind::Text, "Start of the names of subnet pools that are created.")
         .default("kuryrPool"),
+    Opt::new(
+        "orphan_check_interval",
+        Kind::Integer { min: Some(0), max: None },
+        "Seconds between two looks for things of this installation that no record names; 0: only one, at start. An \
+         addition of this project.",
+    )
+    .default("3600"),
     Opt::new("pybasedir", Kind::Text, "Accepted without effect.").ignored("nothing is read from there"),
     Opt::new("deployment_type", Kind::Text, "Accepted without effect.")
         .ignored("[binding] default_driver decides how containers are connected"),
@@ -91,6 +106,13 @@ const DEFAULT: &[Opt] = &[
 
 const NEUTRON: &[Opt] = &[
     Opt::new("enable_dhcp", Kind::Boolean, "Whether subnets that are created have DHCP.").default("true"),
+    Opt::new(
+        "use_network_project",
+        Kind::Boolean,
+        "Make ports and security groups in the project of an existing network, whose quota and default group count \
+         then. Takes an administrator's credentials.",
+    )
+    .default("false"),
     Opt::new("default_subnetpool_v4", Kind::Text, "Name of the IPv4 subnet pool to take subnets from.")
         .default("kuryr"),
     Opt::new("default_subnetpool_v6", Kind::Text, "Name of the IPv6 subnet pool to take subnets from.")

@@ -56,6 +56,8 @@ enum Task {
 enum Bench {
     /// Calls to the cloud for each Docker operation; memory and start of the plugin.
     Calls,
+    /// Containers started at once, with a slow Neutron and with many ports; draws docs/network-performance.svg.
+    Network,
 }
 
 fn main() -> ExitCode {
@@ -78,24 +80,24 @@ fn run(task: Task) -> Result<()> {
         Task::Test(test) => test.run(),
         Task::Lab { lab } => lab.run(),
         Task::Lint => lint::run(),
-        Task::Bench { what: Bench::Calls, json } => {
-            debian::install(debian::HOST)?;
-            Cargo::new("build").args(["--release", "--locked", "--bin", "kuryr"]).run()?;
-            let kuryr = exec::target_dir().join("release/kuryr");
-            Cargo::new("run")
-                .args([
-                    "--quiet",
-                    "--release",
-                    "--locked",
-                    "--package",
-                    "behaviour",
-                    "--bin",
-                    "bench-calls",
-                    "--",
-                ])
-                .args(["--kuryr".to_owned(), kuryr.to_string_lossy().into_owned()])
-                .args(json.then_some("--json"))
-                .run()
-        }
+        Task::Bench { what, json } => what.run(json),
+    }
+}
+
+impl Bench {
+    fn run(self, json: bool) -> Result<()> {
+        debian::install(debian::HOST)?;
+        Cargo::new("build").args(["--release", "--locked", "--bin", "kuryr"]).run()?;
+        let kuryr = exec::target_dir().join("release/kuryr");
+        let (binary, plot) = match self {
+            Self::Calls => ("bench-calls", None),
+            Self::Network => ("bench-network", Some(["--plot", "docs/network-performance.svg"])),
+        };
+        Cargo::new("run")
+            .args(["--quiet", "--release", "--locked", "--package", "behaviour", "--bin", binary, "--"])
+            .args(["--kuryr".to_owned(), kuryr.to_string_lossy().into_owned()])
+            .args(plot.into_iter().flatten())
+            .args(json.then_some("--json"))
+            .run()
     }
 }

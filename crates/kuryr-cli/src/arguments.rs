@@ -19,6 +19,8 @@ pub(crate) enum Command {
     Serve(ServeArguments),
     /// Show what a running `kuryr serve` holds.
     Status(StatusArguments),
+    /// Find ports, groups, links and so on of this host that nobody remembers, and remove those that are provably ours.
+    Gc(GcArguments),
     /// Check the configuration, or print a sample of it.
     Config(ConfigArguments),
     /// See it work: containers on Neutron networks, volumes on Cinder, all on this machine and all gone afterwards.
@@ -72,6 +74,18 @@ pub(crate) enum Plugin {
 pub(crate) struct StatusArguments {
     #[command(flatten)]
     pub(crate) sources: ConfigSources,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GcArguments {
+    #[command(flatten)]
+    pub(crate) sources: ConfigSources,
+    /// Only look; remove nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,

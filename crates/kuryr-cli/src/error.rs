@@ -66,6 +66,15 @@ pub(crate) enum Error {
         /// How.
         reason: String,
     },
+    /// Orphans that stay although they are ours.
+    #[error("{count} orphan{} could not be removed; the reasons are above, repeat the command", if *count == 1 { "" } else { "s" })]
+    NotRemoved {
+        /// How many.
+        count: usize,
+    },
+    /// A running service refused a request.
+    #[error("{0}")]
+    Refused(String),
     /// Nobody serves on this host.
     #[error("no `kuryr serve` answers on {}: {reason}; is it running, with this state_dir?", socket.display())]
     NotServing {

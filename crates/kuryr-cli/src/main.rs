@@ -6,6 +6,7 @@ mod demo;
 mod devcloud_command;
 mod error;
 mod faces;
+mod gc;
 mod output;
 mod serve;
 mod settings;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => in_runtime(demo::run(args)),
         Command::Devcloud(args) => in_runtime(devcloud_command::run(args)),
         Command::Status(args) => status::run(&args),
+        Command::Gc(args) => gc::run(&args),
         Command::Config(args) => config::run(&args),
     };
     match outcome {

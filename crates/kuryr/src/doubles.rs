@@ -3,6 +3,7 @@
 mod cloud;
 mod devices;
 mod host;
+mod inventory;
 mod neutron;
 mod process;
 mod rules;

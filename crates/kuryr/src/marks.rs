@@ -12,8 +12,6 @@ use crate::Result;
 const FILE: &str = "installation";
 /// Before the mark in a description.
 const BEFORE: &str = ", mark ";
-/// Before the id at a link or a port of a switch.
-const OWNER: &str = "kuryr ";
 
 /// The marks of this installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,9 +53,10 @@ impl Marks {
         mark.split_once('.').map_or(mark, |(record, _)| record)
     }
 
-    /// The text at a link of ours.
-    pub(crate) fn link(&self) -> String {
-        format!("{OWNER}{}", self.installation)
+    /// The port in the mark at a link, if this installation put it there.
+    pub(crate) fn port_of_link<'a>(&self, mark: &'a str) -> Option<&'a str> {
+        let (port, installation) = mark.strip_prefix(crate::names::MARK)?.split_once('.')?;
+        (installation == self.installation && !port.is_empty()).then_some(port)
     }
 }
 
@@ -86,6 +85,10 @@ mod tests {
         for foreign in ["", "made by kuryr, mark 12", "made by kuryr", &marks.fresh(), ", mark x."] {
             assert_eq!(marks.ours(foreign), None, "{foreign}");
         }
+        let link = marks.of(&crate::names::mark("p"));
+        assert_eq!(marks.port_of_link(&link), Some("p"));
+        assert_eq!(theirs.port_of_link(&link), None);
+        assert_eq!(marks.port_of_link(&crate::names::mark("p")), None);
         assert!(marks.ours(&format!("made by kuryr, mark .{}", marks.installation)).is_none());
     }
 }

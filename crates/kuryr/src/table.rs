@@ -12,16 +12,56 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 pub(crate) struct Table<T> {
     files: Collection<T>,
     rows: Mutex<BTreeMap<String, T>>,
+    /// Entries on the disk that cannot be read.
+    unreadable: usize,
+    #[cfg(test)]
+    gate: std::sync::OnceLock<std::sync::Arc<dyn Gate>>,
+}
+
+/// Lets a test end the process between two changes of the journal.
+#[cfg(test)]
+pub(crate) trait Gate: std::fmt::Debug + Send + Sync {
+    /// A dead process writes nothing.
+    fn may_write(&self) -> bool;
+    /// A change is on the disk.
+    fn wrote(&self);
 }
 
 impl<T: Clone + Serialize + DeserializeOwned> Table<T> {
     pub(crate) fn open(state: &StateDir, name: &str) -> journal::Result<Self> {
         let files: Collection<T> = state.collection(name)?;
         let loaded = files.load()?;
-        for bad in loaded.unreadable {
+        for bad in &loaded.unreadable {
             tracing::error!(file = %bad.path.display(), reason = bad.reason, "journal entry left alone");
         }
-        Ok(Self { files, rows: Mutex::new(loaded.entries) })
+        Ok(Self {
+            files,
+            rows: Mutex::new(loaded.entries),
+            unreadable: loaded.unreadable.len(),
+            #[cfg(test)]
+            gate: std::sync::OnceLock::new(),
+        })
+    }
+
+    /// Whether entries were found that cannot be read: nobody knows then what they name.
+    pub(crate) fn is_incomplete(&self) -> bool {
+        self.unreadable > 0
+    }
+
+    #[cfg(test)]
+    pub(crate) fn guard(&self, gate: std::sync::Arc<dyn Gate>) {
+        let _ = self.gate.set(gate);
+    }
+
+    fn change(&self, work: impl FnOnce() -> journal::Result<()>) -> journal::Result<()> {
+        #[cfg(test)]
+        if self.gate.get().is_some_and(|gate| !gate.may_write()) {
+            return Err(journal::Error::InUse { path: "the process is dead".into() });
+        }
+        blocking(work)?;
+        #[cfg(test)]
+        self.gate.get().into_iter().for_each(|gate| gate.wrote());
+        Ok(())
     }
 
     fn rows(&self) -> MutexGuard<'_, BTreeMap<String, T>> {
@@ -33,13 +73,13 @@ impl<T: Clone + Serialize + DeserializeOwned> Table<T> {
     }
 
     pub(crate) fn put(&self, key: &str, row: &T) -> journal::Result<()> {
-        blocking(|| self.files.put(key, row))?;
+        self.change(|| self.files.put(key, row))?;
         self.rows().insert(key.to_owned(), row.clone());
         Ok(())
     }
 
     pub(crate) fn remove(&self, key: &str) -> journal::Result<()> {
-        blocking(|| self.files.remove(key))?;
+        self.change(|| self.files.remove(key))?;
         self.rows().remove(key);
         Ok(())
     }

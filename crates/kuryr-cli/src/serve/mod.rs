@@ -2,7 +2,8 @@
 
 mod listeners;
 pub(crate) mod logging;
-mod services;
+pub(crate) mod requests;
+pub(crate) mod services;
 mod status_socket;
 
 use docker_plugin::server::{self, Drained, ServerOptions};

@@ -75,14 +75,14 @@ impl Services {
         plugins
     }
 
-    /// Finishes or undoes what an earlier process left half done.
+    /// Finishes or undoes what an earlier process left half done, then looks for what none remembers.
     pub(crate) async fn recover(self) {
         let network = async {
-            if let Some(service) = &self.network
-                && let Err(error) = service.recover().await
-            {
+            let Some(service) = &self.network else { return };
+            if let Err(error) = service.recover().await {
                 tracing::error!(%error, "cannot look after networks that were left half done");
             }
+            service.watch_for_orphans();
         };
         let volume = async {
             if let Some(service) = &self.volume {

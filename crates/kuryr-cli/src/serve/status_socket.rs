@@ -1,16 +1,22 @@
-//! A socket in the state directory that tells whoever connects what this process holds.
+//! A socket in the state directory for the operator: it tells what this process holds and takes requests.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
-use tokio::net::UnixListener;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
+use super::requests::Request;
 use super::services::Services;
 use crate::error::Error;
+
+/// How long a client may take to ask, and to read the answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Bytes of a request.
+const LONGEST: u64 = 4096;
 
 /// Where it is, for a state directory.
 pub(crate) fn path(state_dir: &Path) -> PathBuf {
@@ -58,18 +64,43 @@ pub(crate) async fn serve(socket: Socket, services: Services, stop: Cancellation
             () = stop.cancelled() => break,
             accepted = socket.listener.accept() => accepted,
         };
-        let Ok((mut stream, _)) = accepted else {
+        let Ok((stream, _)) = accepted else {
             tokio::time::sleep(Duration::from_millis(200)).await;
             continue;
         };
-        let text = report(&services).to_string();
-        tokio::spawn(async move {
-            let _ = tokio::time::timeout(Duration::from_secs(5), stream.write_all(text.as_bytes())).await;
-        });
+        tokio::spawn(converse(stream, services.clone()));
     }
 }
 
-fn report(services: &Services) -> Value {
+async fn converse(mut stream: UnixStream, services: Services) {
+    let (reader, _) = stream.split();
+    let mut line = String::new();
+    let mut reader = BufReader::new(reader.take(LONGEST));
+    if !matches!(tokio::time::timeout(PATIENCE, reader.read_line(&mut line)).await, Ok(Ok(_))) {
+        return;
+    }
+    let answer = match line.trim() {
+        "" => status(&services),
+        text => match serde_json::from_str(text) {
+            Ok(Request::Status {}) => status(&services),
+            Ok(Request::Gc { dry_run }) => gc(&services, dry_run).await,
+            Err(error) => json!({"error": format!("cannot understand the request: {error}")}),
+        },
+    };
+    let _ = tokio::time::timeout(PATIENCE, stream.write_all(answer.to_string().as_bytes())).await;
+}
+
+async fn gc(services: &Services, dry_run: bool) -> Value {
+    let Some(service) = &services.network else {
+        return json!({"error": "the network plugin is not served by this process"});
+    };
+    match service.collect_orphans(dry_run).await {
+        Ok(report) => serde_json::to_value(report).unwrap_or_default(),
+        Err(error) => json!({"error": error.to_string()}),
+    }
+}
+
+fn status(services: &Services) -> Value {
     let network = services.network.as_ref().map(|s| serde_json::to_value(s.status()).unwrap_or_default());
     let volume = services.volume.as_ref().map(|s| serde_json::to_value(s.status()).unwrap_or_default());
     json!({

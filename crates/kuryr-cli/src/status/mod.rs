@@ -2,15 +2,14 @@
 
 mod table;
 
-use std::io::Read;
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use crate::arguments::StatusArguments;
 use crate::error::Error;
+use crate::serve::requests::{Request, ask};
 use crate::{output, serve, settings};
 
 /// A status is small and at hand.
@@ -33,7 +32,7 @@ fn gather(sockets: &[PathBuf]) -> Result<Map<String, Value>, Error> {
     let mut whole: Option<Map<String, Value>> = None;
     let mut failure = Error::NoConfiguration;
     for socket in sockets {
-        match ask(socket) {
+        match ask(socket, Request::Status {}, PATIENCE) {
             Err(reason) => failure = Error::NotServing { socket: socket.clone(), reason },
             Ok(part) => match &mut whole {
                 None => whole = Some(part),
@@ -46,16 +45,4 @@ fn gather(sockets: &[PathBuf]) -> Result<Map<String, Value>, Error> {
         }
     }
     whole.ok_or(failure)
-}
-
-fn ask(socket: &Path) -> Result<Map<String, Value>, String> {
-    let read = || -> std::io::Result<String> {
-        let mut stream = UnixStream::connect(socket)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        let mut text = String::new();
-        stream.read_to_string(&mut text)?;
-        Ok(text)
-    };
-    let text = read().map_err(|e| e.to_string())?;
-    serde_json::from_str(&text).map_err(|e| format!("its answer is no status: {e}"))
 }

@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
+use crate::output;
+
 /// A table: where its rows are, and the columns with their titles.
 struct Table {
     part: &'static str,
@@ -91,16 +93,7 @@ fn draw(table: &Table, rows: &[Value], text: &mut String) {
             table.columns.iter().map(|(_, key)| row.get(key).map_or_else(|| "-".into(), |v| cell(key, v)));
         lines.push(cells.collect());
     }
-    let widths: Vec<usize> = (0..table.columns.len())
-        .map(|column| {
-            lines.iter().filter_map(|l| l.get(column)).map(|c| c.chars().count()).max().unwrap_or(0)
-        })
-        .collect();
-    for line in lines {
-        let padded: Vec<String> =
-            line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        let _ = writeln!(text, "  {}", padded.join("  ").trim_end());
-    }
+    text.push_str(&output::columns(&lines));
 }
 
 fn cell(key: &str, value: &Value) -> String {

@@ -100,11 +100,17 @@ impl HostLinks for Links {
     }
 
     async fn marked_links(&self, start: &str) -> Result<Vec<MarkedLink>> {
-        let links = self.links().await.map_err(refused)?.into_iter();
+        let links = self.links().await.map_err(refused)?;
+        let name_of =
+            |index: Option<u32>| links.iter().find(|l| Some(l.index) == index).map(|l| l.name.clone());
         Ok(links
+            .iter()
             .filter_map(|link| {
-                let mark = link.alias.filter(|alias| alias.starts_with(start))?;
-                Some(MarkedLink { name: link.name, mark })
+                let mark = link.alias.clone().filter(|alias| alias.starts_with(start))?;
+                let veth = link.kind.as_deref() == Some("veth");
+                // An index of another namespace says nothing here.
+                let peer = if veth && !link.peer_elsewhere { name_of(link.peer) } else { None };
+                Some(MarkedLink { name: link.name.clone(), mark, peer, in_use: link.peer_elsewhere })
             })
             .collect())
     }

@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 
 use openstack::network::Port;
 
+use crate::marks::Marks;
 use crate::names;
 use crate::state::{Driver, Plug};
 use crate::{Error, Host, Result};
@@ -30,6 +31,8 @@ pub(crate) struct Binding<'a> {
     pub(crate) integration_bridge: &'a str,
     /// Vif types a script plugs though a driver of ours could.
     pub(crate) scripted: &'a BTreeSet<String>,
+    /// Whose links are.
+    pub(crate) marks: &'a Marks,
 }
 
 impl Binding<'_> {
@@ -48,6 +51,7 @@ impl Binding<'_> {
             mac: port.mac_address,
             mtu,
             driver: Driver::Veth,
+            mark: Some(self.marks.of(&names::mark(&port.id))),
         };
         match self.driver(port)? {
             driver::Kind::Tap => {}

@@ -7,7 +7,7 @@ use openstack::network::Port;
 use super::bridge::named_bridge;
 use super::{note, veth};
 use crate::error::{LinkContext, SwitchContext};
-use crate::host::{IFACE_ID, KURYR, OWNER, SwitchPort};
+use crate::host::{IFACE_ID, KURYR, MARK, OWNER, SwitchPort};
 use crate::state::Plug;
 use crate::{Error, Host, Result};
 
@@ -51,6 +51,7 @@ fn external_ids(plug: &Plug, endpoint: &str) -> BTreeMap<String, String> {
         ("attached-mac", plug.mac.to_string()),
         ("vm-uuid", endpoint.to_owned()),
         (OWNER, KURYR.to_owned()),
+        (MARK, plug.mark()),
     ];
     ids.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }

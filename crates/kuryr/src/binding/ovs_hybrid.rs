@@ -20,7 +20,7 @@ fn between(plug: &Plug) -> Between {
         bridge: names::hybrid_link("qbr", &plug.port_id),
         bridge_end: names::hybrid_link("qvb", &plug.port_id),
         switch_end: names::hybrid_link("qvo", &plug.port_id),
-        mark: names::mark(&plug.port_id),
+        mark: plug.mark(),
     }
 }
 

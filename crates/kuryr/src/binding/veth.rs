@@ -5,7 +5,7 @@
 use crate::error::LinkContext;
 use crate::host::VethPair;
 use crate::state::Plug;
-use crate::{Host, Result, names};
+use crate::{Host, Result};
 
 /// The port's MAC on the container's end, the network's MTU on both.
 pub(super) async fn setup(host: &Host, plug: &Plug) -> Result<()> {
@@ -14,7 +14,7 @@ pub(super) async fn setup(host: &Host, plug: &Plug) -> Result<()> {
         peer: plug.container.clone(),
         mac: Some(plug.mac),
         mtu: plug.mtu,
-        mark: names::mark(&plug.port_id),
+        mark: plug.mark(),
     };
     host.links.ensure_veth(&pair).await.on_link("make veth", &plug.host)?;
     host.links.set_up(&plug.host, true).await.on_link("bring up", &plug.host)
@@ -22,6 +22,6 @@ pub(super) async fn setup(host: &Host, plug: &Plug) -> Result<()> {
 
 /// Removes both ends.
 pub(super) async fn teardown(host: &Host, plug: &Plug) -> Result<()> {
-    let removed = host.links.delete_veth(&plug.host, &plug.container, &names::mark(&plug.port_id)).await;
+    let removed = host.links.delete_veth(&plug.host, &plug.container, &plug.mark()).await;
     removed.on_link("remove", &plug.host)
 }

@@ -28,6 +28,10 @@ pub struct MarkedLink {
     pub name: String,
     /// The mark.
     pub mark: String,
+    /// Of a veth: the name of its other end, if that is in this namespace.
+    pub peer: Option<String>,
+    /// Its other end is in another namespace, as that of a container's link is.
+    pub in_use: bool,
 }
 
 /// Links of the namespace Docker looks for them in.

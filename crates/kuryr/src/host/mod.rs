@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub use functions::{FunctionSettings, VirtualFunction, VirtualFunctions};
 pub use hooks::Hooks;
 pub use links::{HostLinks, MarkedLink, VethPair};
-pub(crate) use switch::{IFACE_ID, KURYR, OWNER};
+pub(crate) use switch::{IFACE_ID, KURYR, MARK, OWNER};
 pub use switch::{Switch, SwitchPort};
 
 /// A refused change of this host: the refusal in one line.

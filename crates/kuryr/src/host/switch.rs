@@ -21,6 +21,8 @@ pub struct SwitchPort {
 pub(crate) const IFACE_ID: &str = "iface-id";
 /// External id that says who made it.
 pub(crate) const OWNER: &str = "owner";
+/// External id that says which installation of ours.
+pub(crate) const MARK: &str = "kuryr-mark";
 /// What stands there for us.
 pub(crate) const KURYR: &str = "kuryr";
 

@@ -372,7 +372,7 @@ impl Docker {
         let s = &self.service.inner;
         let unrecorded = || s.ports.all(|p| p.unrecorded && p.endpoint.is_some());
         for port in unrecorded() {
-            drop(s.locks.lock("record", &port.id).await);
+            drop(s.locks.lock_within(Duration::from_millis(300), "record", &port.id).await);
         }
         for _ in 0..10 {
             if unrecorded().is_empty() {

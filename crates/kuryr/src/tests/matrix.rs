@@ -1,5 +1,5 @@
-//! Every operation with a fault at every outside call: nothing leaks, what was there stays as it was, and the
-//! user's repetition succeeds.
+//! Every operation with every fault at every outside call, and killed at every outside call and after every change of
+//! the journal: nothing leaks, what was there stays as it was, and the user's repetition succeeds.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,6 +15,25 @@ struct Scene {
     network: String,
     container: Option<Container>,
 }
+
+/// Each at every call where it can happen.
+const FAULTS: [Fault; 15] = [
+    Fault::Status(400),
+    Fault::Status(401),
+    Fault::Status(403),
+    Fault::Status(404),
+    Fault::Status(409),
+    Fault::Status(413),
+    Fault::Status(429),
+    Fault::Fail,
+    Fault::Status(503),
+    Fault::Late,
+    Fault::Dropped,
+    Fault::Lost,
+    Fault::Down,
+    Fault::DieBefore,
+    Fault::DieAfter,
+];
 
 type Step = for<'a> fn(&'a mut Docker, &'a mut Scene) -> Pin<Box<dyn Future<Output = Outcome> + 'a>>;
 
@@ -197,13 +216,29 @@ impl Scenario {
 
     async fn check(&self) {
         let (mut docker, mut scene, _) = self.prepared().await;
+        docker.world.disarm();
         step(self.operation, self.run, &mut docker, &mut scene).await.unwrap();
-        let calls = docker.world.all_calls();
-        assert!(calls > 0, "{}", self.name);
-        for fault in [Fault::Fail, Fault::Lost, Fault::DieBefore, Fault::DieAfter, Fault::Down] {
-            for at in 1..=calls {
+        let changes = docker.world.journal_changes();
+        let calls = docker.world.call_names();
+        assert!(!calls.is_empty() && changes > 0, "{}", self.name);
+        for (at, call) in (1..).zip(&calls) {
+            for fault in FAULTS.into_iter().filter(|fault| self.can_happen(*fault, call)) {
                 self.check_one(fault, at).await;
             }
+        }
+        for at in 1..=changes {
+            self.check_one(Fault::DieAfterWrite, at).await;
+        }
+    }
+
+    /// The host has no statuses. And what the cloud says is not there, is not there: whoever removes it is done, so that
+    /// a lie of it is no fault that could be survived.
+    fn can_happen(&self, fault: Fault, call: &str) -> bool {
+        match fault {
+            Fault::Status(404) if !self.creates => false,
+            Fault::Status(404) if call.starts_with("DELETE") => false,
+            Fault::Status(_) | Fault::Dropped | Fault::Late => !call.starts_with("host "),
+            _ => true,
         }
     }
 
@@ -221,10 +256,16 @@ impl Scenario {
             Err(Failure::Died) => {
                 docker.reboot().await;
                 docker.roll_back().await;
+                if fault == Fault::DieAfterWrite {
+                    // Finished, but Docker has never heard of it.
+                    docker.let_time_pass();
+                    docker.sweep().await;
+                }
             }
             Err(Failure::Refused(error)) => {
                 let text = error.to_string();
                 assert!(!text.is_empty() && !text.contains('\n'), "{when}: {text}");
+                assert!(!text.contains("panicked") && text.len() < 1000, "{when}: {text}");
                 if fault == Fault::Down || !self.creates {
                     docker.sweep().await;
                 }
@@ -237,6 +278,8 @@ impl Scenario {
             let again = step(self.operation, self.run, &mut docker, &mut scene).await;
             assert!(again.is_ok(), "{when}: the repetition: {again:?}");
         }
+        docker.let_late_ones_expire();
+        docker.sweep().await;
         stop(&mut docker, &mut scene).await.unwrap_or_else(|e| panic!("{when}: {e:?}"));
         remove(&mut docker, &mut scene).await.unwrap_or_else(|e| panic!("{when}: {e:?}"));
         assert_eq!(docker.world.snapshot(), cloud, "{when}: {outcome:?}");
@@ -251,6 +294,10 @@ fn plain() -> Run {
 fn exposing() -> Run {
     let port = |port| ExposedPort { protocol: 17, port };
     Run { exposed: vec![port(1234), port(1235)], ..Run::default() }
+}
+
+fn address() -> Run {
+    Run { ip: Some(ip("10.9.0.77")), ..Run::default() }
 }
 
 fn existing_port() -> Run {
@@ -299,6 +346,7 @@ matrix! {
     adopting_a_network: adopted, nothing, create, true, plain;
     adopting_a_network_without_the_subnet: adopted_without_subnet, nothing, create, true, plain;
     running: own, create, run_step, true, plain;
+    running_on_an_address: own, create, run_step, true, address;
     running_with_exposed_ports: own, create, run_step, true, exposing;
     running_on_an_existing_port: adopted, create, run_step, true, existing_port;
     running_on_an_existing_port_with_exposed_ports: adopted, create, run_step, true, existing_port_exposing;

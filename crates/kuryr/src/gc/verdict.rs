@@ -1,0 +1,254 @@
+//! Whose a thing is. Decides, does nothing.
+//!
+//! A thing is removed only if **all** of this holds: it carries a mark of this installation; no record of the journal
+//! names it, and every record could be read; its other facts are as we made them, so nobody has taken it over; and
+//! nobody uses it. Anything less is told to the operator and left alone.
+
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+
+use openstack::network::Listed;
+
+use super::facts::Facts;
+use super::known::Known;
+use super::report::{Orphan, OrphanAction, OrphanKind};
+use crate::marks::{Marks, mark_in};
+use crate::names;
+
+/// What is provably ours and nobody's, and what is only worth telling.
+pub(super) struct Judge<'a> {
+    pub(super) facts: &'a Facts,
+    pub(super) known: &'a Known,
+    pub(super) marks: &'a Marks,
+    /// Name of this host in Neutron.
+    pub(super) host: &'a str,
+}
+
+/// `Ok`: ours, and why. `Err`: left alone, and why.
+type Verdict = Result<&'static str, String>;
+
+impl Judge<'_> {
+    /// In the order of removal: whoever uses a thing goes before it.
+    pub(super) fn orphans(&self) -> Vec<Orphan> {
+        let mut orphans = self.switch_ports();
+        orphans.extend(self.links());
+        let unknown = |listed: &&Listed| !self.known.id(&listed.id);
+        let facts = self.facts;
+        for port in facts.ports.iter().filter(unknown).filter(|p| !self.known.record(&p.device_id)) {
+            orphans.push(self.listed(OrphanKind::Port, port, self.host, self.port(port)));
+        }
+        let marked = |kind, list: &[Listed], judge: &dyn Fn(&Listed) -> Verdict| -> Vec<Orphan> {
+            let strangers = list.iter().filter(unknown).filter(|l| mark_in(&l.description).is_some());
+            let strangers = strangers.filter(|l| self.mark_is_free(l));
+            strangers.map(|l| self.listed(kind, l, "", judge(l))).collect()
+        };
+        orphans.extend(marked(OrphanKind::SecurityGroup, &facts.groups, &|g| self.group(g)));
+        let made: BTreeSet<&str> = facts
+            .networks
+            .iter()
+            .filter(|n| mark_in(&n.description).is_some())
+            .map(|n| n.id.as_str())
+            .collect();
+        let subnets: Vec<Listed> =
+            facts.subnets.iter().filter(|s| !made.contains(s.network_id.as_str())).cloned().collect();
+        orphans.extend(marked(OrphanKind::Subnet, &subnets, &|s| self.subnet(s)));
+        orphans.extend(marked(OrphanKind::Network, &facts.networks, &|n| self.network(n)));
+        orphans.extend(marked(OrphanKind::SubnetPool, &facts.pools, &|p| self.pool(p)));
+        orphans.extend(self.endpoints());
+        orphans
+    }
+
+    fn mark_is_free(&self, listed: &Listed) -> bool {
+        self.marks.ours(&listed.description).is_none_or(|mark| !self.known.mark(self.marks, mark))
+    }
+
+    /// What every kind needs first.
+    fn ours(&self, description: &str) -> Verdict {
+        if self.marks.ours(description).is_none() {
+            return Err("made by another kuryr, an earlier version or the Python driver; \
+                        remove it by hand if nobody needs it"
+                .to_owned());
+        }
+        if self.known.incomplete {
+            return Err(
+                "entries of the journal cannot be read and may name it; repair or remove them, see the log"
+                    .to_owned(),
+            );
+        }
+        Ok("made by this installation, and no record names it")
+    }
+
+    fn port(&self, port: &Listed) -> Verdict {
+        if port.tags.iter().any(|tag| tag == names::PORT_EXISTING) {
+            return Err("existed before a container used it and its record is lost; \
+                        clear device and host with `openstack port unset` and `set` to give it back"
+                .to_owned());
+        }
+        self.ours(&port.description)?;
+        let reserved = self.marks.ours(&port.description).map(|mark| self.marks.record(mark));
+        if reserved != Some(port.device_id.as_str()) && !names::is_docker_id(&port.device_id) {
+            return Err(format!("made by this installation, but used by `{}` now", shown(&port.device_id)));
+        }
+        if port.vnic_type.as_deref().is_some_and(|vnic| vnic != "normal") {
+            return Err(
+                "made by this installation, but whether its device is in use cannot be told".to_owned()
+            );
+        }
+        let link = names::host_link(&port.id);
+        let idle = self
+            .facts
+            .links
+            .iter()
+            .any(|l| l.name == link && !l.in_use && self.marks.port_of_link(&l.mark).is_some());
+        if self.facts.plugged.contains(&link) && !idle {
+            return Err(format!("made by this installation, but its link {link} is in a container"));
+        }
+        Ok("made by this installation for this host, no record names it, and no container has its link")
+    }
+
+    fn group(&self, group: &Listed) -> Verdict {
+        self.ours(&group.description)
+    }
+
+    fn subnet(&self, subnet: &Listed) -> Verdict {
+        let yes = self.ours(&subnet.description)?;
+        let network = self.facts.networks.iter().find(|n| n.id == subnet.network_id);
+        if network.is_none_or(|n| !self.known.all_tagged(&n.tags)) {
+            return Err(
+                "made by this installation, but Docker may still know the network it was made for".to_owned()
+            );
+        }
+        Ok(yes)
+    }
+
+    fn network(&self, network: &Listed) -> Verdict {
+        let yes = self.ours(&network.description)?;
+        if !network.tags.is_empty() {
+            return Err(
+                "made by this installation, but its tags say that a Docker network may still use it; \
+                        remove it by hand if none does"
+                    .to_owned(),
+            );
+        }
+        if !network.name.starts_with("kuryr-net-") {
+            return Err("made by this installation, but somebody has renamed it".to_owned());
+        }
+        Ok(yes)
+    }
+
+    fn pool(&self, pool: &Listed) -> Verdict {
+        let yes = self.ours(&pool.description)?;
+        let uses = |s: &&Listed| s.subnetpool_id.as_ref() == Some(&pool.id);
+        match self.facts.subnets.iter().find(uses) {
+            // With its network.
+            Some(subnet) if !self.goes(subnet) => {
+                Err(format!("made by this installation, but subnet {} is from it", subnet.id))
+            }
+            _ => Ok(yes),
+        }
+    }
+
+    /// Whether the subnet is about to be removed, by itself or with its network.
+    fn goes(&self, subnet: &Listed) -> bool {
+        let network = self.facts.networks.iter().find(|n| n.id == subnet.network_id);
+        network.is_some_and(|n| !self.known.id(&n.id) && self.mark_is_free(n) && self.network(n).is_ok())
+    }
+
+    fn links(&self) -> Vec<Orphan> {
+        let named = |name: &str| {
+            self.known.endpoints.iter().any(|e| e.plug.as_ref().is_some_and(|plug| plug.host == name))
+        };
+        let unknown = self.facts.links.iter().filter(|l| {
+            !named(&l.name) && !self.marks.port_of_link(&l.mark).is_some_and(|port| self.known.id(port))
+        });
+        let judged = unknown.map(|link| {
+            let verdict = if self.marks.port_of_link(&link.mark).is_none() {
+                Err("made by another kuryr or an earlier version".to_owned())
+            } else if self.known.incomplete {
+                self.ours("").map_err(|_| "entries of the journal cannot be read and may name it".to_owned())
+            } else if link.in_use {
+                Err("made by this installation, but its other end is in a container".to_owned())
+            } else {
+                Ok("made by this installation, no record names its port, and both ends are here")
+            };
+            self.orphan(OrphanKind::Link, &link.name, verdict)
+        });
+        judged.collect()
+    }
+
+    fn switch_ports(&self) -> Vec<Orphan> {
+        let unknown =
+            self.facts.switch_ports.iter().filter(|port| {
+                !port.external_ids.get(crate::host::IFACE_ID).is_some_and(|id| self.known.id(id))
+            });
+        let judged = unknown.map(|port| {
+            let mark = port.external_ids.get(crate::host::MARK).map(String::as_str).unwrap_or_default();
+            let in_use = self.facts.links.iter().any(|l| l.name == port.name && l.in_use);
+            let verdict = if self.marks.port_of_link(mark).is_none() {
+                Err("made by another kuryr, an earlier version or the Python driver".to_owned())
+            } else if self.known.incomplete {
+                Err("entries of the journal cannot be read and may name it".to_owned())
+            } else if in_use {
+                Err("made by this installation, but its link is in a container".to_owned())
+            } else {
+                Ok("made by this installation, and no record names its port")
+            };
+            self.orphan(OrphanKind::SwitchPort, &port.name, verdict)
+        });
+        judged.collect()
+    }
+
+    /// Of the journal itself: nothing to remove, Docker will ask for that, but worth knowing.
+    fn endpoints(&self) -> Vec<Orphan> {
+        let trouble = |e: &crate::state::EndpointRow| {
+            let plug = e.plug.as_ref()?;
+            if self.facts.lost_ports.contains(&plug.port_id) {
+                return Some(format!(
+                    "its port {} was deleted in Neutron; start its container again",
+                    plug.port_id
+                ));
+            }
+            if !self.facts.plugged.contains(&plug.host) {
+                return Some(format!(
+                    "its link {} is gone; Docker removes it when it starts or removes the container",
+                    plug.host
+                ));
+            }
+            None
+        };
+        let found = self.known.endpoints.iter().filter_map(|e| Some((e, trouble(e)?)));
+        found.map(|(e, why)| self.orphan(OrphanKind::Endpoint, &e.id, Err(why))).collect()
+    }
+
+    fn orphan(&self, kind: OrphanKind, id: &str, verdict: Verdict) -> Orphan {
+        let (action, why) = match verdict {
+            Ok(why) => (OrphanAction::WouldRemove, why.to_owned()),
+            Err(why) => (OrphanAction::Left, why),
+        };
+        Orphan {
+            kind,
+            id: id.to_owned(),
+            name: String::new(),
+            age_seconds: None,
+            host: self.host.to_owned(),
+            why,
+            action,
+            failure: None,
+        }
+    }
+
+    fn listed(&self, kind: OrphanKind, listed: &Listed, host: &str, verdict: Verdict) -> Orphan {
+        let age = listed.created_at.and_then(|at| SystemTime::now().duration_since(at).ok());
+        Orphan {
+            name: shown(&listed.name),
+            age_seconds: age.map(|age| age.as_secs()),
+            host: host.to_owned(),
+            ..self.orphan(kind, &listed.id, verdict)
+        }
+    }
+}
+
+/// Somebody else's text on one line of a table.
+fn shown(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(100).collect()
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::kinds::{KINDS, equipped, planned, port, validate};
+use super::kinds::{KINDS, equipped, marks, planned, port, validate};
 use crate::binding::Binding;
 use crate::doubles::{Process, Script};
 use crate::state::{Driver, Plug};
@@ -38,8 +38,10 @@ async fn a_script_for_a_native_type_runs_only_where_the_operator_says_so() {
     let host = process.host();
     let ovs = port(r#"{"binding:vif_type": "ovs"}"#);
     let scripted = BTreeSet::from(["ovs".to_owned()]);
+    let marks = marks();
     let driver = async |scripted: &BTreeSet<String>| {
-        let binding = Binding { host: &host, name: "node-1", integration_bridge: "br-int", scripted };
+        let name = "node-1";
+        let binding = Binding { host: &host, name, integration_bridge: "br-int", scripted, marks: &marks };
         binding.validate(&ovs, "e", 1500).await.map(|plug| plug.driver)
     };
     assert!(matches!(driver(&BTreeSet::new()).await.unwrap(), Driver::Ovs { .. }));

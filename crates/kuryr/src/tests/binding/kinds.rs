@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use journal::StateDir;
 use openstack::network::Port;
 use serde_json::{Value, json};
 
 use crate::binding::{self, Binding};
 use crate::doubles::{Cloud, Function, Process, Script, World};
 use crate::host::{FunctionSettings, VirtualFunction};
+use crate::marks::Marks;
 use crate::state::Plug;
 use crate::{Host, Result};
 
@@ -65,8 +67,17 @@ pub(super) fn equipped() -> Arc<World> {
     world
 }
 
+/// Those of one installation.
+pub(super) fn marks() -> Marks {
+    let state = tempfile::tempdir().unwrap();
+    std::fs::write(state.path().join("installation"), "0123456789abcdef").unwrap();
+    Marks::open(&StateDir::open(state.path()).unwrap()).unwrap()
+}
+
 pub(super) async fn validate(host: &Host, port: &Port) -> Result<Plug> {
-    let binding = Binding { host, name: "node-1", integration_bridge: "br-int", scripted: &BTreeSet::new() };
+    let (scripted, marks) = (BTreeSet::new(), marks());
+    let name = "node-1";
+    let binding = Binding { host, name, integration_bridge: "br-int", scripted: &scripted, marks: &marks };
     binding.validate(port, ENDPOINT, 1450).await
 }
 

@@ -2,6 +2,7 @@
 
 mod choice;
 mod faults;
+mod kernel;
 mod kinds;
 mod ovs;
 mod script;

@@ -146,7 +146,7 @@ impl Cloud {
             id: new_id(),
             name: new.name.clone(),
             network_id: new.network_id.clone(),
-            project_id: "p".to_owned(),
+            project_id: new.project_id.clone().unwrap_or_else(|| "p".to_owned()),
             mac_address: mac,
             fixed_ips: self.place(&new.fixed_ips, None, mac)?,
             security_groups: new.security_groups.clone().unwrap_or(vec!["default".to_owned()]),
@@ -200,6 +200,12 @@ impl Cloud {
                 return fault(409, "PortBound", id);
             }
             port.mac_address = mac;
+        }
+        let nic = update.extras.vnic_type.as_ref();
+        if nic.is_some_and(|nic| port.vnic_type.as_ref() != Some(nic))
+            && port.host_id.as_deref().is_some_and(|h| !h.is_empty())
+        {
+            return fault(409, "PortBound", id);
         }
         if let Some(groups) = &update.security_groups {
             if let Some(lost) = groups.iter().find(|g| *g != "default" && !self.groups.contains_key(*g)) {

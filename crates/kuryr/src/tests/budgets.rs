@@ -95,3 +95,62 @@ async fn a_free_fixed_address_costs_no_more_than_any() {
     docker.run(&network, &Run { ip: Some(ip("10.9.0.77")), ..Run::default() }).await.unwrap();
     assert_eq!(docker.world.calls(), ["POST ports", "PUT port"]);
 }
+
+#[tokio::test]
+async fn both_families_cost_three_calls_of_which_one_is_after_dockers_answer() {
+    let mut docker = Docker::new();
+    let net = Net { v6: true, subnet6: Some("fd09::/64".parse().unwrap()), ..v4("10.9.0.0/24") };
+    let network = docker.network_create(&net).await.unwrap();
+    docker.world.calls();
+    let container = docker.run(&network, &Run::default()).await.unwrap();
+    assert_eq!(docker.world.calls(), ["POST ports", "PUT port", "PUT port"]);
+    docker.stop(&container).await.unwrap();
+    assert_eq!(docker.world.calls(), ["DELETE port"]);
+}
+
+#[tokio::test]
+async fn an_existing_port_costs_three_calls_and_four_to_give_back_with_its_own_mac() {
+    for (requires_mac, restored) in [
+        (true, vec!["GET port", "PUT port", "PUT port", "DELETE tag"]),
+        (false, vec!["GET port", "PUT port", "DELETE tag"]),
+    ] {
+        let mut docker = Docker::new();
+        docker.requires_mac = requires_mac;
+        let id = docker.operator_network("theirs", &["10.9.0.0/24"]).await;
+        docker.operator_port(&id, "10.9.0.55").await;
+        let net = Net { options: vec![("neutron.net.uuid", id)], ..v4("10.9.0.0/24") };
+        let network = docker.network_create(&net).await.unwrap();
+        docker.world.calls();
+        let run = Run { ip: Some(ip("10.9.0.55")), ..Run::default() };
+        let container = docker.run(&network, &run).await.unwrap();
+        assert_eq!(docker.world.calls(), ["GET ports", "PUT port", "PUT tag"]);
+        docker.stop(&container).await.unwrap();
+        assert_eq!(docker.world.calls(), restored);
+    }
+}
+
+#[tokio::test]
+async fn ten_thousand_other_ports_make_no_call_more() {
+    let mut docker = Docker::new();
+    let network = docker.network_create(&v4("10.9.0.0/16")).await.unwrap();
+    let first = docker.run(&network, &Run::default()).await.unwrap();
+    {
+        let mut cloud = docker.world.cloud.lock().unwrap();
+        let model = cloud.ports.values().find(|p| p.device_owner == "compute:kuryr").unwrap().clone();
+        for n in 0..10_000_u32 {
+            let [_, a, b, c] = n.to_be_bytes();
+            let mut other = model.clone();
+            other.id = format!("other-{n}");
+            other.mac_address = openstack::MacAddr([6, 0, 0, a, b, c]);
+            other.fixed_ips.clear();
+            cloud.ports.insert(other.id.clone(), other);
+        }
+    }
+    docker.world.calls();
+    let second = docker.run(&network, &Run::default()).await.unwrap();
+    assert_eq!(docker.world.calls(), ["POST ports", "PUT port"]);
+    for container in [first, second] {
+        docker.stop(&container).await.unwrap();
+        assert_eq!(docker.world.calls(), ["DELETE port"]);
+    }
+}

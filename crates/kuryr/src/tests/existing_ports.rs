@@ -21,7 +21,12 @@ async fn an_existing_unbound_port_is_reused_and_given_back_exactly_as_found() {
     let (mut docker, network, port) = with_port().await;
     docker.change_port(&port.id, |p| p.admin_state_up = false);
     let found = docker.world.snapshot();
-    for mac in [None, Some("02:42:0a:00:00:09".parse().unwrap())] {
+    for (requires_mac, mac) in [
+        (true, Some("02:42:0a:00:00:09".parse().unwrap())),
+        (false, None),
+        (false, Some("02:42:0a:00:00:08".parse().unwrap())),
+    ] {
+        docker.requires_mac = requires_mac;
         let container = docker.run(&network, &Run { mac, ..at(ADDRESS) }).await.unwrap();
         let used = docker.port_at(container.addresses[0].1).unwrap();
         assert_eq!(used.id, port.id);
@@ -94,9 +99,9 @@ async fn a_port_prepared_for_this_host_is_used_unless_it_is_plugged_here() {
 #[tokio::test]
 async fn a_port_that_changes_between_look_and_grip_is_not_gripped() {
     let (mut docker, network, port) = with_port().await;
-    // POST ports, GET ports, then the PUT.
+    // GET ports, then the PUT.
     docker.run(&network, &Run::default()).await.unwrap();
-    docker.world.arm(3, Fault::Meddle);
+    docker.world.arm(2, Fault::Meddle);
     let text = docker.run(&network, &at(ADDRESS)).await.unwrap_err().text();
     docker.world.disarm();
     assert!(text.contains("is used by"), "{text}");

@@ -18,8 +18,8 @@ async fn exposed_ports_are_opened_beside_the_ports_own_groups_and_closed_with_th
     assert_eq!(port.security_groups[0], "default");
     let rules: Vec<_> =
         cloud.rules.iter().filter(|r| port.security_groups.contains(&r.security_group_id)).collect();
-    assert_eq!(rules.len(), 1);
-    assert_eq!((rules[0].port_range_min, rules[0].port_range_max, rules[0].ethertype), (1234, 1236, "IPv4"));
+    let shown: Vec<_> = rules.iter().map(|r| (r.port_range_min, r.port_range_max, r.ethertype)).collect();
+    assert_eq!(shown, [(1234, 1236, "IPv4"), (1234, 1236, "IPv6")]);
     docker.stop(&other).await.unwrap();
     docker.stop(&one).await.unwrap();
     assert_eq!(docker.world.snapshot().groups.len(), 1);
@@ -67,6 +67,21 @@ async fn exposing_can_be_switched_off_and_knows_its_protocols() {
     let run = Run { exposed: vec![ExposedPort { protocol: 1, port: 8 }], ..Run::default() };
     assert!(docker.run(&network, &run).await.unwrap_err().text().contains("exposed protocol 1"));
     assert_eq!(docker.world.snapshot(), before);
+}
+
+#[tokio::test]
+async fn tcp_udp_and_sctp_ports_are_opened_for_both_families() {
+    let (mut docker, network) = own().await;
+    let exposed = [6, 17, 132].map(|protocol| ExposedPort { protocol, port: 80 }).to_vec();
+    docker.run(&network, &Run { exposed, ..Run::default() }).await.unwrap();
+    let rules = docker.world.snapshot().rules;
+    let shown: Vec<_> = rules.iter().map(|r| (r.protocol.as_str(), r.ethertype)).collect();
+    for protocol in ["tcp", "udp", "sctp"] {
+        for ethertype in ["IPv4", "IPv6"] {
+            assert!(shown.contains(&(protocol, ethertype)), "{shown:?}");
+        }
+    }
+    assert_eq!(shown.len(), 6);
 }
 
 /// Two endpoints find the group deleted; the slower one must not forget what the quicker one made instead.

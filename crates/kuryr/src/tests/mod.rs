@@ -1,11 +1,14 @@
 //! The service as Docker drives it, against the doubles.
 
+mod attributes;
 mod binding;
 mod budgets;
 mod containers;
 mod docker;
 mod existing_ports;
 mod exposed;
+mod foreign_ipam;
+mod macs;
 mod many_hosts;
 mod matrix;
 mod networks;

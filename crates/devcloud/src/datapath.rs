@@ -90,9 +90,10 @@ pub trait NetworkDataPath: Send + Sync + std::fmt::Debug {
     async fn all_told(&self) -> Result<()> {
         Ok(())
     }
-    /// Receives `(port id prefix of 11 characters, up)` whenever a `tap...` device appears with carrier or goes.
+    /// Receives `(port id prefix of 11 characters, up)` whenever a `tap...` device is set up, as an agent
+    /// looks at it: whether somebody listens at its other end does not matter; `false` when it is set down or goes.
     fn link_events(&self) -> tokio::sync::broadcast::Receiver<(String, bool)>;
-    /// The port id prefixes of all `tap...` devices with carrier now, for whoever missed events or was not there yet; `None`: cannot
+    /// The port id prefixes of all `tap...` devices that are set up now, for whoever missed events or was not there yet; `None`: cannot
     /// say.
     async fn links_up(&self) -> Option<std::collections::BTreeSet<String>> {
         None

@@ -184,7 +184,7 @@ impl NetworkDataPath for Bridges {
         let listed = self.shared.list_links(&*self.shared.state.lock().await).await;
         match listed {
             Ok(links) => {
-                let up = links.iter().filter(|link| link.carrier);
+                let up = links.iter().filter(|link| link.up);
                 Some(up.filter_map(|link| names::port_of(&link.name)).map(str::to_owned).collect())
             }
             Err(error) => {

@@ -123,7 +123,7 @@ impl Shared {
         if let Some(link) = self.links.link(&device).await.map_err(failed)? {
             self.see(&mut state, &link).await?;
             // Said again for those who came after the device did.
-            self.tell(&link, link.carrier);
+            self.tell(&link, link.up);
         }
         Ok(())
     }

@@ -69,16 +69,16 @@ async fn changed(shared: &Shared, known: &mut BTreeMap<u32, LinkInfo>, link: Lin
     if let Some(old) = before.filter(|old| old.name != link.name) {
         shared.tell(old, false);
     }
-    let was = before.is_some_and(|old| old.name == link.name && old.carrier);
-    if was != link.carrier {
-        shared.tell(&link, link.carrier);
+    let was = before.is_some_and(|old| old.name == link.name && old.up);
+    if was != link.up {
+        shared.tell(&link, link.up);
     }
     known.insert(link.index, link);
 }
 
 async fn gone(shared: &Shared, known: &mut BTreeMap<u32, LinkInfo>, index: u32) {
     let Some(mut link) = known.remove(&index) else { return };
-    if link.carrier {
+    if link.up {
         shared.tell(&link, false);
     }
     link.master = None;

@@ -115,9 +115,10 @@ pub(super) fn unserved(loaded: &Loaded, place: &str) -> Result<Vec<String>, Erro
     let mut unserved = Vec::new();
     let driver = text(loaded, "binding", "default_driver")?;
     let driver = driver.rsplit('.').next().unwrap_or_default();
-    if driver != "veth" {
+    // Which of the two plugs a port follows from the port.
+    if !matches!(driver, "veth" | "hw_veb") {
         unserved.push(format!(
-            "[binding] default_driver = {driver} in {place} is not served yet: this release binds with veth"
+            "[binding] default_driver = {driver} in {place} is not served yet: this release serves veth and hw_veb"
         ));
     }
     if text(loaded, "DEFAULT", "capability_scope")? == "global" {

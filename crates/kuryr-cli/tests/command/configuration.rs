@@ -70,6 +70,21 @@ fn a_bad_value_is_shown_with_file_line_key_value_and_what_is_allowed() {
 }
 
 #[test]
+fn scripts_replace_only_what_is_built_in() {
+    let rig = Rig::new();
+    let of_ovs = "[ovs]\nintegration_bridge = br-edge\novsdb_socket = /run/ovs/db.sock\n";
+    rig.kuryr("", &format!("{}{of_ovs}[binding]\ndefault_driver = hw_veb\nscript_vif_types = tap, ovs\n", neutron()));
+    let said = rig.check();
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{said:?}");
+    assert!(!said.out.contains("warning"), "{said:?}");
+    rig.kuryr("", &format!("{}[binding]\nscript_vif_types = midonet\n", neutron()));
+    let said = rig.check();
+    assert!(said.code == Some(1) && said.out.contains("script_vif_types = midonet"), "{said:?}");
+    rig.kuryr("", &format!("{}[ovs]\nintegration_bridge = a-name-of-more-than-15\n", neutron()));
+    assert!(rig.check().out.contains("integration_bridge"), "{said:?}");
+}
+
+#[test]
 fn an_unknown_key_or_section_is_a_warning_with_the_nearest_name() {
     let rig = Rig::new();
     let sections = format!("[neutron]\nenable_dchp = true\n{AUTH}[bindin]\ndefault_driver = veth\n");

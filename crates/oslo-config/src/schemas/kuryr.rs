@@ -34,6 +34,8 @@ const BINDING_DRIVERS: &[Choice] = &[
     Choice::or("hw_veb", &["kuryr.lib.binding.drivers.hw_veb", "kuryr_libnetwork.port_driver.drivers.sriov"]),
 ];
 
+const NATIVE_VIF_TYPES: &[Choice] = &[Choice::new("ovs"), Choice::new("bridge"), Choice::new("tap")];
+
 const DEFAULT: &[Opt] = &[
     Opt::new(
         "kuryr_uri",
@@ -152,9 +154,8 @@ const BINDING: &[Opt] = &[
     ),
     Opt::new(
         "script_vif_types",
-        Kind::List,
-        "Vif types among ovs, bridge and tap for which the script of that name in bindir is run instead of what is \
-         built in.",
+        Kind::ListOf(NATIVE_VIF_TYPES),
+        "Vif types for which the script of that name in bindir is run instead of what is built in.",
     ),
 ];
 

@@ -100,11 +100,15 @@ fn foreign_ipam(world: &mut World) -> Result<()> {
     port_at(world, &world.address("one", "foreign")?.to_string())?;
     world.ping("one", "10.29.0.77")?;
     remove(world, &["one", "two"], &["foreign"])?;
-    create("null", &["nothing"])?;
+    // `null` names no range, so the network must exist.
+    let id = make_network(world, "theirs", Some("10.30.0.0/24"))?;
+    create("null", &["-o", &format!("neutron.net.uuid={id}"), "nothing"])?;
     world.run("one", &["--network", "nothing"])?;
     let links = world.docker(&["exec", "one", "ip", "link"])?;
-    ensure!(links.contains("eth0"), "{links}");
-    remove(world, &["one"], &["nothing"])
+    let port = list(world, "ports", &format!("network_id={id}&device_owner=compute:kuryr"))?;
+    ensure!(port.len() == 1 && links.contains(text(&port[0], "mac_address")), "{port:?} {links}");
+    remove(world, &["one"], &["nothing"])?;
+    delete_network(world, &id)
 }
 
 fn sandboxes(world: &mut World) -> Result<()> {

@@ -14,7 +14,7 @@ pub(crate) const CASES: &[Case] = &[
     ("b02_a_network_without_a_subnet_leaves_the_default_pool_alone", default_pool),
     ("b03_a_failed_network_from_a_users_pool_leaves_that_pool_alone", users_pool),
     ("b04_a_refused_share_of_a_network_changes_nothing_and_breaks_nobody", refused_share),
-    ("b13_releasing_what_is_gone_is_a_success_without_a_call", released_twice),
+    ("b13_releasing_what_is_gone_is_a_success_and_changes_nothing", released_twice),
     ("b15_an_auxiliary_address_is_accepted_and_given_to_nobody", auxiliary),
     ("b16_a_gateway_need_not_be_given_in_either_family", gateways),
     ("b21_ranges_of_any_length_are_parsed_and_impossible_ones_refused", lengths),
@@ -113,6 +113,7 @@ fn refused_share(world: &mut World) -> Result<()> {
 
 fn released_twice(world: &mut World) -> Result<()> {
     create(world, "foo", "10.20.0.0/24", "10.20.0.1")?;
+    let before = world.inventory()?;
     world.cloud.clear_log()?;
     for pool in ["f81d4fae-7dec-41d0-a765-00a0c91e6bf6", "kuryr-of-another-life"] {
         for _ in 0..2 {
@@ -120,14 +121,17 @@ fn released_twice(world: &mut World) -> Result<()> {
             asked(world, "IpamDriver.ReleasePool", &json!({"PoolID": pool}))?;
         }
     }
+    let calls = requests(world)?;
+    ensure!(calls.is_empty(), "{calls:?}");
     let (network, endpoint) = ("0".repeat(64), "1".repeat(64));
     for method in ["DeleteEndpoint", "Leave"] {
         let body = json!({"NetworkID": network, "EndpointID": endpoint});
         asked(world, &format!("NetworkDriver.{method}"), &body)?;
     }
     asked(world, "NetworkDriver.DeleteNetwork", &json!({"NetworkID": network}))?;
-    let calls = requests(world)?;
-    ensure!(calls.is_empty(), "{calls:?}");
+    // An endpoint or network nobody here knows may be the predecessor's: it may look.
+    let writes: Vec<_> = requests(world)?.into_iter().filter(|c| text(c, "method") != "GET").collect();
+    ensure!(writes.is_empty() && world.inventory()? == before, "{writes:?}");
     remove(world, &[], &["foo"])
 }
 
@@ -247,21 +251,22 @@ fn adopted_name(world: &mut World) -> Result<()> {
 }
 
 fn project(world: &mut World) -> Result<()> {
-    let owner = world.cloud.project("admin")?;
-    let network =
-        make(world, "networks", "network", json!({"name": "tenants", "project_id": owner, "shared": true}))?;
-    let id = text(&network, "id").to_owned();
-    let subnet = json!({"network_id": id, "ip_version": 4, "cidr": "10.30.0.0/24", "project_id": owner});
-    make(world, "subnets", "subnet", subnet)?;
-    let option = format!("neutron.net.uuid={id}");
-    world.create_network("reused", &["--subnet", "10.30.0.0/24", "-o", &option])?;
-    world.run("one", &["--network", "reused"])?;
-    let port = port_at(world, &world.address("one", "reused")?.to_string())?;
-    ensure!(text(&port, "project_id") == owner, "the port is of project {}", text(&port, "project_id"));
-    let groups = list(world, "security-groups", &format!("project_id={owner}&name=default"))?;
-    ensure!(groups.first().is_some_and(|g| port["security_groups"] == json!([g["id"]])), "{port}");
-    remove(world, &["one"], &["reused"])?;
-    delete_network(world, &id).or_else(|_| delete(world, "networks", &id))
+    configured(world, &[("neutron", "use_network_project = True")], |world| {
+        let owner = world.cloud.project("admin")?;
+        let body = json!({"name": "tenants", "project_id": owner, "shared": true});
+        let id = text(&make(world, "networks", "network", body)?, "id").to_owned();
+        let subnet = json!({"network_id": id, "ip_version": 4, "cidr": "10.30.0.0/24", "project_id": owner});
+        make(world, "subnets", "subnet", subnet)?;
+        let option = format!("neutron.net.uuid={id}");
+        world.create_network("reused", &["--subnet", "10.30.0.0/24", "-o", &option])?;
+        world.run("one", &["--network", "reused"])?;
+        let port = port_at(world, &world.address("one", "reused")?.to_string())?;
+        ensure!(text(&port, "project_id") == owner, "the port is of project {}", text(&port, "project_id"));
+        let groups = list(world, "security-groups", &format!("project_id={owner}&name=default"))?;
+        ensure!(groups.first().is_some_and(|g| port["security_groups"] == json!([g["id"]])), "{port}");
+        remove(world, &["one"], &["reused"])?;
+        delete(world, "networks", &id)
+    })
 }
 
 fn larger_pool(world: &mut World) -> Result<()> {

@@ -199,7 +199,7 @@ async fn our_own_network_is_recognised_after_the_journal_is_lost() {
 
 #[tokio::test]
 async fn strangers_are_not_taken_for_what_docker_asks_to_remove() {
-    let mut docker = Docker::new();
+    let docker = Docker::new();
     let id = docker.operator_network("theirs", &["10.9.0.0/24"]).await;
     docker.operator_port(&id, "10.9.0.55").await;
     let network = docker_id();

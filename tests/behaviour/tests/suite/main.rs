@@ -9,15 +9,22 @@
 
 mod addresses;
 mod adopted;
+mod attributes;
 mod bad_input;
 mod crashes;
 mod defects;
 mod expose;
+mod faults;
+mod foreign_ipam;
+mod gc;
 mod lifecycle;
 mod networks;
+mod pools;
 mod serving;
+mod several_hosts;
 mod skips;
 mod slides;
+mod takeover;
 mod volumes;
 
 use std::path::PathBuf;
@@ -43,6 +50,11 @@ fn main() -> ExitCode {
         networks::CASES,
         addresses::CASES,
         adopted::CASES,
+        attributes::CASES,
+        foreign_ipam::CASES,
+        pools::CASES,
+        several_hosts::CASES,
+        takeover::CASES,
         expose::CASES,
         volumes::CASES,
         bad_input::CASES,
@@ -50,6 +62,8 @@ fn main() -> ExitCode {
         serving::CASES,
         slides::CASES,
         crashes::CASES,
+        faults::CASES,
+        gc::CASES,
         defects::networks::CASES,
         defects::ports::CASES,
         defects::containers::CASES,

@@ -132,12 +132,29 @@ impl OpenVswitch {
         self.repeat(Subject::new("listing ports of", owner), |_| self.list_once(owner)).await
     }
 
+    /// `external_ids` of the interface of this name; `None`: there is none.
+    ///
+    /// # Errors
+    /// Those of the database as for [`Self::ensure_port`].
+    pub async fn external_ids(&self, interface: &str) -> Result<Option<BTreeMap<String, String>>> {
+        self.repeat(Subject::new("reading interface", interface), |_| self.external_ids_once(interface)).await
+    }
+
     /// How a bridge forwards: `netdev` in ovs-vswitchd itself, `system` in the kernel. `None`: no such bridge.
     ///
     /// # Errors
     /// Those of the database as for [`Self::ensure_port`].
     pub async fn datapath_type(&self, bridge: &str) -> Result<Option<String>> {
         self.repeat(Subject::new("reading bridge", bridge), |_| self.datapath_once(bridge)).await
+    }
+
+    async fn external_ids_once(
+        &self,
+        interface: &str,
+    ) -> std::result::Result<Option<BTreeMap<String, String>>, Failure> {
+        let query = transaction::select("Interface", transaction::named(interface), &["external_ids"]);
+        let results = self.connect().await?.transact(vec![query]).await?;
+        row::rows(results.first())?.first().map(|found| row::map(found, "external_ids")).transpose()
     }
 
     async fn datapath_once(&self, bridge: &str) -> std::result::Result<Option<String>, Failure> {

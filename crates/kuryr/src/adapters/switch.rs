@@ -15,10 +15,9 @@ impl Switch for OpenVswitch {
     }
 
     async fn delete_port(&self, name: &str, iface_id: &str) -> Result<(), HostError> {
-        let found = self.ports_of(KURYR).await.map_err(refused)?.into_iter().find(|port| port.name == name);
-        let Some(found) = found else { return Ok(()) };
-        if found.external_ids.get(IFACE_ID).is_none_or(|id| id != iface_id) {
-            tracing::warn!(port = name, "a port of ours for another Neutron port, left alone");
+        let Some(found) = self.external_ids(name).await.map_err(refused)? else { return Ok(()) };
+        if found.get(IFACE_ID).is_none_or(|id| id != iface_id) {
+            tracing::warn!(port = name, "not the port of this Neutron port, left alone");
             return Ok(());
         }
         match Self::delete_port(self, name).await {

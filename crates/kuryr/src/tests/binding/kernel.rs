@@ -150,6 +150,22 @@ fn a_port_appears_in_the_switch_with_its_ids_and_disappears_without_a_trace() {
 }
 
 #[test]
+fn a_port_of_the_switch_that_lost_our_ids_stays_there() {
+    in_namespace(|links| async move {
+        let ovs = Ovs::start();
+        let host = ovs.host(&links);
+        let plug = validate(&host, &port(OVS)).await.unwrap();
+        for theirs in ["external_ids:iface-id=another-port", "external_ids:owner=nova"] {
+            setup(&host, &plug).await.unwrap();
+            ovs.vsctl(&format!("set interface tap12345678-9a {theirs}"));
+            teardown(&host, &plug).await.unwrap();
+            assert_eq!(ovs.vsctl("list-ports br-int"), "tap12345678-9a\n", "{theirs}");
+            ovs.vsctl("del-port tap12345678-9a");
+        }
+    });
+}
+
+#[test]
 fn a_hybrid_port_goes_through_its_bridge_and_disappears_without_a_trace() {
     in_namespace(|links| async move {
         let ovs = Ovs::start();

@@ -23,6 +23,9 @@ pub(crate) fn run(args: &GcArguments) -> Result<(), Error> {
     } else {
         output::line(table::render(&report).trim_end());
     }
+    let unseen =
+        report.get("unseen").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    unseen.for_each(|what| output::note(format_args!("warning: not looked at: {what}")));
     match table::failures(&report) {
         0 => Ok(()),
         count => Err(Error::NotRemoved { count }),
@@ -54,10 +57,10 @@ fn gather(args: &GcArguments) -> Result<Map<String, Value>, Error> {
 /// Without a running service. A service that starts meanwhile finds the state directory in use, and the other way round.
 fn alone(args: &GcArguments) -> Result<Map<String, Value>, Error> {
     let configuration = settings::load(&args.sources, Some(Plugin::Kuryr))?;
-    let services = services::open(&configuration)?;
-    let Some(service) = &services.network else { return Err(Error::NoConfiguration) };
     let mut report = None;
     in_runtime(async {
+        let services = services::open(&configuration)?;
+        let Some(service) = &services.network else { return Err(Error::NoConfiguration) };
         report = Some(service.collect_orphans(args.dry_run).await?);
         Ok(())
     })?;

@@ -39,6 +39,7 @@ impl Cloud {
                     device_owner: p.device_owner.clone(),
                     host_id: p.host_id.clone(),
                     vnic_type: p.vnic_type.clone(),
+                    security_groups: p.security_groups.clone(),
                     ..of(&p.id, &p.name, &description(&p.id), &p.tags)
                 };
                 self.ports.values().map(port).collect()

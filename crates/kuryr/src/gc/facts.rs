@@ -7,6 +7,7 @@ use openstack::network::{Listed, Taggable};
 use crate::error::{CloudContext, LinkContext, SwitchContext};
 use crate::host::{MarkedLink, SwitchPort};
 use crate::service::Inner;
+use crate::state::{Driver, EndpointRow};
 use crate::{Result, names};
 
 /// What was seen, ours or not.
@@ -24,6 +25,8 @@ pub(super) struct Facts {
     pub(super) switch_ports: Vec<SwitchPort>,
     /// Names of links of this host, marked or not, that ports would have.
     pub(super) plugged: BTreeSet<String>,
+    /// What could not be looked at though this host uses it, and why.
+    pub(super) unseen: Vec<String>,
     /// Ports of the journal that Neutron does not have.
     pub(super) lost_ports: BTreeSet<String>,
 }
@@ -51,6 +54,7 @@ impl Inner {
         // Most hosts without it have no Open vSwitch at all.
         match self.host.switch.ports().await.on_switch("list ports of", "every bridge") {
             Ok(ports) => facts.switch_ports = ports,
+            Err(error) if self.uses_the_switch() => facts.unseen.push(error.to_string()),
             Err(error) => tracing::debug!(%error, "no look at the switch"),
         }
         for port in &facts.ports {
@@ -61,6 +65,14 @@ impl Inner {
         }
         self.look_after_endpoints(&mut facts).await?;
         Ok(facts)
+    }
+
+    fn uses_the_switch(&self) -> bool {
+        let switched = |e: &EndpointRow| {
+            let driver = e.plug.as_ref().map(|plug| &plug.driver);
+            matches!(driver, Some(Driver::Ovs { .. } | Driver::OvsHybrid { .. }))
+        };
+        self.endpoints.find(switched).is_some()
     }
 
     /// Whether links and ports of endpoints in use are still there.

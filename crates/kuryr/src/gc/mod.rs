@@ -82,6 +82,6 @@ impl Inner {
         if !dry_run {
             self.remove_orphans(&mut orphans).await;
         }
-        Ok(OrphanReport { dry_run, orphans })
+        Ok(OrphanReport { dry_run, unseen: facts.unseen, orphans })
     }
 }

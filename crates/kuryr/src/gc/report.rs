@@ -64,6 +64,8 @@ pub struct Orphan {
 pub struct OrphanReport {
     /// Only a look was asked for.
     pub dry_run: bool,
+    /// What could not be looked at, and why; the rest was.
+    pub unseen: Vec<String>,
     /// In the order in which they are removed.
     pub orphans: Vec<Orphan>,
 }

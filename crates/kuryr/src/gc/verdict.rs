@@ -107,7 +107,16 @@ impl Judge<'_> {
     }
 
     fn group(&self, group: &Listed) -> Verdict {
-        self.ours(&group.description)
+        let yes = self.ours(&group.description)?;
+        let stays = |p: &&Listed| p.security_groups.contains(&group.id) && !self.port_goes(p);
+        match self.facts.ports.iter().find(stays) {
+            Some(port) => Err(format!("made by this installation, but port {} has it", port.id)),
+            None => Ok(yes),
+        }
+    }
+
+    fn port_goes(&self, port: &Listed) -> bool {
+        !self.known.id(&port.id) && !self.known.record(&port.device_id) && self.port(port).is_ok()
     }
 
     fn subnet(&self, subnet: &Listed) -> Verdict {

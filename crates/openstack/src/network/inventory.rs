@@ -39,6 +39,12 @@ pub struct Listed {
     /// Of ports: the host it is bound to.
     #[serde(default, rename = "binding:host_id")]
     pub host_id: Option<String>,
+    /// Of ports: UUIDs of its security groups.
+    #[serde(default)]
+    pub security_groups: Vec<String>,
+    /// Of ports: `normal`, `direct`, ...
+    #[serde(default, rename = "binding:vnic_type")]
+    pub vnic_type: Option<String>,
 }
 
 /// What is asked for: a list of everything is long enough without the rest.
@@ -55,7 +61,15 @@ impl Client {
             Taggable::Subnet => ("/subnets", "subnets", &["network_id", "subnetpool_id"]),
             Taggable::SubnetPool => ("/subnetpools", "subnetpools", &[]),
             Taggable::Port => {
-                ("/ports", "ports", &["network_id", "device_id", "device_owner", "binding:host_id"])
+                let more = &[
+                    "network_id",
+                    "device_id",
+                    "device_owner",
+                    "security_groups",
+                    "binding:host_id",
+                    "binding:vnic_type",
+                ];
+                ("/ports", "ports", more)
             }
             Taggable::SecurityGroup => ("/security-groups", "security_groups", &[]),
         };

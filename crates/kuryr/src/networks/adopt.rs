@@ -50,12 +50,17 @@ impl Inner {
         // Until it stands in the journal: the last one of this host on a subnet of ours removes it.
         let _turn = self.locks.lock("subnets", &network.id).await;
         let subnets = self.subnets_for(&network, ranges).await?;
-        for (range, slot) in ranges.iter().zip(&mut row.subnets) {
+        for (range, at) in ranges.iter().zip(0..) {
             let pool = match options.pool(range.v6) {
                 Some(wanted) => Some(self.pool_for(wanted, range.v6, options).await?),
                 None => None,
             };
-            match choose(range, options, &subnets)? {
+            let chosen = choose(range, options, &subnets)?;
+            if let Some(subnet) = chosen {
+                self.note_use(row, subnet).await?;
+            }
+            let Some(slot) = row.subnets.get_mut(at) else { continue };
+            match chosen {
                 Some(subnet) => {
                     if range.asked_gateway().is_some_and(|asked| Some(asked) != subnet.gateway_ip) {
                         let has = subnet.gateway_ip.map_or("none".to_owned(), |g| g.to_string());
@@ -92,6 +97,7 @@ impl Inner {
         // An address that is taken refuses the rest, so it goes first.
         self.reserve_aux(row).await?;
         self.add_tags(Taggable::Network, &network.id, &names::network_tags(&row.id, true)).await?;
+        self.tag_used_subnets(row).await?;
         self.make_subnets(row, None).await
     }
 

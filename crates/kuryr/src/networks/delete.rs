@@ -142,6 +142,7 @@ impl Inner {
             let kind = if strip.of_pool { Taggable::SubnetPool } else { Taggable::Subnet };
             self.remove_tags(kind, &strip.id, std::slice::from_ref(&strip.tag)).await?;
         }
+        self.remove_left_subnets(row).await?;
         self.remove_tags(Taggable::Network, id, &names::network_tags(&row.id, true)).await
     }
 
@@ -169,7 +170,9 @@ impl Inner {
                 }
             };
             for id in subnets {
-                self.neutron.delete_subnet(&id).await.doing("delete subnet", id)?;
+                if self.leave_subnet(docker, &id).await? {
+                    self.neutron.delete_subnet(&id).await.doing("delete subnet", id)?;
+                }
             }
         }
         Ok(())
@@ -180,7 +183,10 @@ impl Inner {
         let id = subnet.id.as_ref()?;
         let uses = |s: &SubnetRow| s.id.as_ref() == Some(id);
         let mut heir = self.networks.find(|other| {
-            other.id != row.id && other.phase != Phase::Deleting && other.subnets.iter().any(uses)
+            other.id != row.id
+                && !other.taken
+                && other.phase != Phase::Deleting
+                && other.subnets.iter().any(uses)
         })?;
         heir.subnets.iter_mut().filter(|s| s.id.as_ref() == Some(id)).for_each(|s| s.ours = true);
         Some(heir)

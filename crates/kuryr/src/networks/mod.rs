@@ -5,6 +5,7 @@ mod build;
 mod create;
 mod delete;
 mod reserve;
+mod sharing;
 mod subnet_pools;
 mod tags;
 mod unmanaged;

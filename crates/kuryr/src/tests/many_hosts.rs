@@ -134,6 +134,85 @@ async fn an_auxiliary_address_of_a_used_subnet_is_held_and_given_free() {
     docker.assert_forgotten("after the addresses are free");
 }
 
+#[tokio::test]
+async fn a_subnet_one_host_made_and_another_uses_goes_with_the_last_of_them() {
+    for maker_leaves_first in [true, false] {
+        let mut maker = Docker::new();
+        let id = maker.operator_network("theirs", &[]).await;
+        let found = maker.world.snapshot();
+        let mut user = maker.beside();
+        let made = maker.network_create(&using(&id, "10.9.0.0/24")).await.unwrap();
+        let used = user.network_create(&using(&id, "10.9.0.0/24")).await.unwrap();
+        if maker_leaves_first {
+            maker.network_rm(&made).await.unwrap();
+        }
+        let container = user.run(&used, &Run::default()).await.unwrap();
+        user.stop(&container).await.unwrap();
+        user.network_rm(&used).await.unwrap();
+        if !maker_leaves_first {
+            assert_eq!(maker.world.snapshot().subnets.len(), 1);
+            maker.network_rm(&made).await.unwrap();
+        }
+        assert_eq!(maker.world.snapshot(), found);
+        maker.assert_forgotten("the maker");
+        user.assert_forgotten("the user");
+    }
+}
+
+#[tokio::test]
+async fn leaving_a_subnet_at_once_leaves_none_behind() {
+    let mut maker = Docker::new();
+    let id = maker.operator_network("theirs", &[]).await;
+    let found = maker.world.snapshot();
+    let mut user = maker.beside();
+    let made = maker.network_create(&using(&id, "10.9.0.0/24")).await.unwrap();
+    let used = user.network_create(&using(&id, "10.9.0.0/24")).await.unwrap();
+    let (one, two) = tokio::join!(maker.network_rm(&made), user.network_rm(&used));
+    one.unwrap();
+    two.unwrap();
+    assert_eq!(maker.world.snapshot(), found);
+}
+
+#[tokio::test]
+async fn any_fault_while_an_address_is_held_or_a_subnet_shared_leaves_nothing() {
+    for fault in [Fault::Fail, Fault::Lost, Fault::DieBefore, Fault::DieAfter, Fault::Down] {
+        for at in 1..=9 {
+            let when = format!("{fault:?} at {at}");
+            let mut maker = Docker::new();
+            let id = maker.operator_network("theirs", &[]).await;
+            let found = maker.world.snapshot();
+            let made = maker.network_create(&using(&id, "10.9.0.0/24")).await.unwrap();
+            let before = maker.world.snapshot();
+            let mut user = maker.beside();
+            let net = Net { aux: vec![ip("10.9.0.9")], ..using(&id, "10.9.0.0/24") };
+            user.world.arm(at, fault);
+            let used = user.network_create(&net).await;
+            user.world.disarm();
+            if used.is_err() {
+                user.reboot().await;
+                user.roll_back().await;
+                user.sweep().await;
+                assert_eq!(user.world.snapshot(), before, "{when}: {used:?}");
+            }
+            let used = match used {
+                Ok(used) => used,
+                Err(_) => user.network_create(&net).await.unwrap(),
+            };
+            maker.network_rm(&made).await.unwrap();
+            user.world.arm(at, fault);
+            let removed = user.network_rm(&used).await;
+            user.world.disarm();
+            if removed.is_err() {
+                user.reboot().await;
+                user.network_rm(&used).await.unwrap();
+            }
+            user.sweep().await;
+            assert_eq!(user.world.snapshot(), found, "{when}: {removed:?}");
+            user.assert_forgotten(&when);
+        }
+    }
+}
+
 /// The same compose file on two hosts.
 #[tokio::test]
 async fn two_hosts_may_hold_the_same_auxiliary_address() {

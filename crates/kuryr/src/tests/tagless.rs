@@ -47,3 +47,16 @@ async fn without_tags_and_journal_nothing_is_recognised_and_nothing_touched() {
     docker.service.delete_network(&network).await.unwrap();
     assert_eq!(docker.world.snapshot(), before);
 }
+
+#[tokio::test]
+async fn a_subnet_another_host_made_is_not_shared_without_tags() {
+    let mut maker = tagless();
+    let id = maker.operator_network("theirs", &[]).await;
+    let net = Net { options: vec![("neutron.net.uuid", id.clone())], ..v4("10.9.0.0/24") };
+    maker.network_create(&net).await.unwrap();
+    let before = maker.world.snapshot();
+    let mut other = maker.beside();
+    let text = other.network_create(&net).await.unwrap_err().text();
+    assert!(text.contains("keeps no tags"), "{text}");
+    assert_eq!(other.world.snapshot(), before);
+}

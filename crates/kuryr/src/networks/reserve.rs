@@ -17,7 +17,8 @@ impl Inner {
     /// that another Docker network keeps free already is free enough.
     pub(super) async fn reserve_aux(&self, row: &mut NetworkRow) -> Result<()> {
         let mut wanted = Vec::new();
-        for subnet in row.subnets.iter_mut().filter(|s| !s.ours) {
+        // Another IPAM driver keeps off them by itself, and may name them because they are taken.
+        for subnet in row.subnets.iter_mut().filter(|s| !s.ours && s.pool.is_some()) {
             let Some(id) = &subnet.id else { continue };
             for address in &subnet.aux {
                 let device = uuid::Uuid::new_v4().to_string();

@@ -164,6 +164,14 @@ impl Inner {
         })
     }
 
+    /// As [`Self::resolve`], with names looked up anew: for what is kept longer than one request.
+    pub(crate) async fn resolve_afresh(&self, wanted: &PortOptions) -> Result<Attributes> {
+        if wanted.groups.is_some() || wanted.qos_policy.is_some() {
+            self.known_ids.forget();
+        }
+        self.resolve(wanted).await
+    }
+
     async fn group_id(&self, name: &str) -> Result<String> {
         if let Some(id) = self.known_ids.get(GROUP, name) {
             return Ok(id);

@@ -8,6 +8,7 @@ use crate::attributes::Attributes;
 use crate::error::CloudContext;
 use crate::existing_ports::{fits, same_set};
 use crate::expose::Opening;
+use crate::options::PortOptions;
 use crate::service::{Inner, settle};
 use crate::state::{EndpointRow, PortRow};
 use crate::{Error, Result, names};
@@ -18,6 +19,8 @@ pub(super) struct Wanted {
     pub(super) mac: Option<MacAddr>,
     /// Of the endpoint alone; the network's are on the port already.
     pub(super) attributes: Attributes,
+    /// Where `attributes` come from.
+    pub(super) options: PortOptions,
     pub(super) opening: Option<Opening>,
 }
 
@@ -36,21 +39,26 @@ impl Inner {
             None => None,
         };
         let refused = match self.change_port(row, carrier, others, wanted, group.as_deref()).await {
-            Err(Error::Cloud { source, .. })
-                if source.is_not_found() && source.to_string().contains("ecurity") =>
-            {
-                source
-            }
+            Err(Error::Cloud { source, .. }) if is_of_port(&source) => source,
             other => return other,
         };
-        // Somebody deleted a group in the cloud: names are looked up again the next time, ours is made anew, once.
-        self.known_ids.forget();
-        let (Some(opening), Some(deleted)) = (&wanted.opening, &group) else {
-            return Err(*refused).doing("bind port", &row.port);
-        };
-        self.forget_group(&opening.key(project.as_deref()), deleted).await?;
-        let group = self.ensure_group(opening, project.as_deref()).await?;
-        self.change_port(row, carrier, others, wanted, Some(&group)).await
+        // Somebody deleted a group or policy in the cloud: ours is made anew, names are looked up again, once.
+        let mut again = wanted.clone();
+        let lost = group.as_deref().filter(|id| refused.to_string().contains(*id));
+        let mut group = group.clone();
+        match (&wanted.opening, lost) {
+            (Some(opening), Some(deleted)) => {
+                self.forget_group(&opening.key(project.as_deref()), deleted).await?;
+                group = Some(self.ensure_group(opening, project.as_deref()).await?);
+            }
+            _ => {
+                again.attributes = self.resolve_afresh(&wanted.options).await?;
+                if again.attributes == wanted.attributes {
+                    return Err(*refused).doing("bind port", &row.port);
+                }
+            }
+        }
+        self.change_port(row, carrier, others, &again, group.as_deref()).await
     }
 
     async fn change_port(
@@ -108,6 +116,12 @@ impl Inner {
         }
         Ok(bound)
     }
+}
+
+/// Neutron does not know something the port was to have.
+fn is_of_port(refused: &openstack::Error) -> bool {
+    let text = refused.to_string().to_lowercase();
+    refused.is_not_found() && (text.contains("security") || text.contains("policy"))
 }
 
 /// The name with a new `device_id`; `None` where the port is called after its container.

@@ -61,7 +61,7 @@ impl Inner {
                 return Err(error);
             }
         };
-        let wanted = Wanted { mac: request.mac, attributes, opening };
+        let wanted = Wanted { mac: request.mac, attributes, options, opening };
         match self.plug(&mut row, ports, &network, wanted, begun).await {
             Ok(unrecorded) => {
                 if let Some(port) = unrecorded {

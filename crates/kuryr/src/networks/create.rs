@@ -86,7 +86,7 @@ impl Inner {
             subnets: ranges.iter().map(Range::subnet).collect(),
             taken: false,
             strip: Vec::new(),
-            attributes: self.resolve(&options.port).await?,
+            attributes: self.resolve_afresh(&options.port).await?,
             project: None,
         };
         let made = match self.named_network(&options, &ranges).await? {

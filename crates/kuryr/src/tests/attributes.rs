@@ -199,11 +199,21 @@ async fn a_group_deleted_after_its_name_was_looked_up_is_looked_up_again() {
     docker.world.cloud.lock().unwrap().groups.remove(&old);
     let new = NewSecurityGroup { name: "web".to_owned(), ..NewSecurityGroup::default() };
     docker.process.create_security_group(&new).await.unwrap();
+    let container = docker.run(&network, &run).await.unwrap();
+    assert_eq!(docker.port_at(container.addresses[0].1).unwrap().security_groups, [group(&docker, "web")]);
+    docker.stop(&container).await.unwrap();
+    // A network keeps the id, so it takes none that was known before.
+    let old = group(&docker, "web");
+    docker.world.cloud.lock().unwrap().groups.remove(&old);
     let before = docker.world.snapshot();
     let text = docker.run(&network, &run).await.unwrap_err().text();
-    assert!(text.contains("does not exist"), "{text}");
+    assert!(text.contains("specified security group id/name(web) does not exist"), "{text}");
     assert_eq!(docker.world.snapshot(), before);
-    docker.run(&network, &run).await.unwrap();
+    let new = NewSecurityGroup { name: "web".to_owned(), ..NewSecurityGroup::default() };
+    docker.process.create_security_group(&new).await.unwrap();
+    let options = vec![option("neutron.port.security_groups", "web")];
+    let network = docker.network_create(&Net { options, ..v4("10.8.0.0/24") }).await.unwrap();
+    docker.run(&network, &Run::default()).await.unwrap();
 }
 
 async fn adopted(options: Vec<(&'static str, String)>) -> (Docker, String, Port) {

@@ -5,16 +5,20 @@ use serde_json::{Value, json};
 use testkit::World;
 
 use crate::Case;
+use crate::adopted::{delete_network, make_network};
 use crate::networks::{create, list, remove, text};
 
 pub(crate) const CASES: &[Case] = &[
     ("a_fixed_address_is_used", fixed),
     ("the_address_of_a_running_container_is_refused_and_that_container_keeps_working", taken),
     ("the_address_of_the_dhcp_port_is_refused", dhcp),
-    ("an_existing_unbound_port_is_reused_with_its_mac_and_given_back_as_found", unbound_port),
+    ("an_existing_unbound_port_is_reused_and_given_back_as_found", unbound_port),
     ("a_bound_port_is_refused_and_left_alone", bound_port),
     ("a_port_that_somebody_uses_is_refused_and_left_alone", used_port),
     ("a_mac_address_of_the_users_choice_is_on_the_port", chosen_mac),
+    ("an_existing_port_is_chosen_by_its_mac_address", by_mac),
+    ("a_container_of_both_families_has_one_port_from_the_start", both_families),
+    ("a_container_on_a_slaac_subnet_has_neutrons_address", slaac),
     ("an_address_is_free_again_after_its_container_stopped", freed),
     ("parallel_containers_get_different_addresses", parallel),
     ("a_container_connected_later_gets_the_address_it_asks_for", connected),
@@ -128,7 +132,7 @@ fn unbound_port(world: &mut World) -> Result<()> {
         "{during:?}"
     );
     let link = world.docker(&["exec", "one", "ip", "link", "show", "eth0"])?;
-    ensure!(link.contains(text(&port, "mac_address")), "the port's MAC is not the container's: {link}");
+    ensure!(link.contains(text(&during[0], "mac_address")), "the port's MAC is not the container's: {link}");
     world.ping("one", "10.20.0.1")?;
     world.remove("one")?;
     let after = show_port(world, &id)?;
@@ -228,4 +232,74 @@ fn connected(world: &mut World) -> Result<()> {
     ensure!(list(world, "ports", "fixed_ips=ip_address=10.28.0.44")?.is_empty(), "the port stayed");
     world.ping("one", "10.20.0.1")?;
     remove(world, &["one"], &["foo", "bar"])
+}
+
+fn by_mac(world: &mut World) -> Result<()> {
+    create(world, "foo", "10.20.0.0/24", "10.20.0.1")?;
+    let network = network_of(world, "10.20.0.0/24")?;
+    let mac = "fa:16:3e:20:00:99";
+    let port = make_port(world, &network, "10.20.0.99", json!({"mac_address": mac}))?;
+    let id = text(&port, "id").to_owned();
+    let before = show_port(world, &id)?;
+    world.run("one", &["--network", "foo", "--mac-address", mac])?;
+    ensure!(world.address("one", "foo")?.to_string() == "10.20.0.99");
+    ensure!(text(&show_port(world, &id)?, "device_owner") == "compute:kuryr");
+    world.ping("one", "10.20.0.1")?;
+    world.remove("one")?;
+    let after = show_port(world, &id)?;
+    ensure!(before == after, "not given back as found:\n{before}\n{after}");
+    let other = [
+        "run",
+        "--network",
+        "foo",
+        "--mac-address",
+        mac,
+        "--ip",
+        "10.20.0.98",
+        "--name",
+        "one",
+        "busybox",
+        "true",
+    ];
+    let error = world.docker_fails(&other)?;
+    ensure!(error.contains(mac) && error.contains(&id), "{error}");
+    ensure!(before == show_port(world, &id)?, "the port was changed");
+    world.remove("one")?;
+    delete_port(world, &id)?;
+    remove(world, &[], &["foo"])
+}
+
+fn both_families(world: &mut World) -> Result<()> {
+    let options = ["--ipv6", "--subnet", "10.20.0.0/24", "--subnet", "fd20::/64"];
+    world.create_network("foo", &options)?;
+    world.cloud.clear_log()?;
+    world.run("one", &["--network", "foo"])?;
+    let posts =
+        world.cloud.calls()?.iter().filter(|c| c.method == "POST" && c.path.ends_with("/ports")).count();
+    ensure!(posts == 1, "{posts} ports were made");
+    let address = world.address("one", "foo")?;
+    let ports = list(world, "ports", &format!("fixed_ips=ip_address={address}"))?;
+    ensure!(ports[0]["fixed_ips"].as_array().is_some_and(|ips| ips.len() == 2), "{ports:?}");
+    world.remove("one")?;
+    world.run("two", &["--network", "foo", "--ip", "10.20.0.77", "--ip6", "fd20::77"])?;
+    ensure!(list(world, "ports", "fixed_ips=ip_address=fd20::77")?.len() == 1);
+    remove(world, &["two"], &["foo"])
+}
+
+fn slaac(world: &mut World) -> Result<()> {
+    let id = make_network(world, "theirs", Some("10.30.0.0/24"))?;
+    let subnet = json!({"subnet": {"name": "six", "network_id": id, "ip_version": 6, "cidr": "fd30::/64",
+        "ipv6_address_mode": "slaac", "ipv6_ra_mode": "slaac"}});
+    world.cloud.api("POST", "/networking/v2.0/subnets", Some(subnet))?;
+    let option = format!("neutron.net.uuid={id}");
+    let options = ["--ipv6", "--subnet", "10.30.0.0/24", "--subnet", "fd30::/64", "-o", &option];
+    world.create_network("foo", &options)?;
+    world.run("one", &["--network", "foo", "--mac-address", "02:42:0a:00:00:09"])?;
+    let shown = world.docker(&["exec", "one", "ip", "-6", "address", "show", "eth0"])?;
+    ensure!(shown.contains("fd30::42:aff:fe00:9/64"), "{shown}");
+    let wish = ["run", "--network", "foo", "--ip6", "fd30::9", "--name", "two", "busybox", "true"];
+    let error = world.docker_fails(&wish)?;
+    ensure!(error.contains("fd30::9") && error.contains("derives"), "{error}");
+    remove(world, &["two", "one"], &["foo"])?;
+    delete_network(world, &id)
 }

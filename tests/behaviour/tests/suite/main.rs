@@ -11,6 +11,7 @@ mod addresses;
 mod adopted;
 mod attributes;
 mod bad_input;
+mod binding;
 mod crashes;
 mod defects;
 mod expose;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         takeover::CASES,
         expose::CASES,
         volumes::CASES,
+        binding::CASES,
         bad_input::CASES,
         lifecycle::CASES,
         serving::CASES,

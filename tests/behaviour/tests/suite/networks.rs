@@ -232,7 +232,11 @@ fn mtu_and_mac(world: &mut World) -> Result<()> {
 const VIF_TYPE: &str = "only the development cloud binds as it is told";
 
 /// Runs `case` while the cloud binds ports as `vif_type`.
-fn bound_as(world: &mut World, vif_type: &str, case: fn(&mut World) -> Result<()>) -> Result<()> {
+pub(crate) fn bound_as(
+    world: &mut World,
+    vif_type: &str,
+    case: impl FnOnce(&mut World) -> Result<()>,
+) -> Result<()> {
     let set = |world: &World, kind: &str| {
         world.cloud.admin("POST", "options", Some(json!({"vif_type": kind}))).map(drop)
     };

@@ -91,7 +91,7 @@ fn port_at(world: &World, address: &str) -> Result<Value> {
 
 /// Whether an option stands in the file decides more than one case: serves with further lines in sections of
 /// `kuryr.conf`, and afterwards as before.
-fn configured(
+pub(super) fn configured(
     world: &mut World,
     sections: &[(&str, &str)],
     case: impl FnOnce(&mut World) -> Result<()>,
@@ -117,6 +117,6 @@ fn configured(
 }
 
 /// The error text of a container that must not start.
-fn run_fails(world: &World, name: &str, args: &[&str]) -> Result<String> {
+pub(super) fn run_fails(world: &World, name: &str, args: &[&str]) -> Result<String> {
     world.docker_fails(&[&["run", "--name", name][..], args, &["busybox", "true"]].concat())
 }

@@ -1,16 +1,17 @@
 //! A site's scripts, run as programs with a clean environment.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, PermissionsExt};
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 
 use crate::host::{Hooks, HostError};
 use crate::names;
@@ -23,6 +24,10 @@ const COMPLAINT: usize = 2048;
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Pause before a script that is just being written is tried again.
 const BUSY: Duration = Duration::from_millis(50);
+/// How often.
+const BUSY_TRIES: usize = 20;
+/// What the script wrote last may still be in the pipe when it has ended.
+const GRACE: Duration = Duration::from_millis(200);
 
 #[derive(Debug)]
 pub(super) struct Scripts {
@@ -43,6 +48,24 @@ impl Scripts {
     }
 }
 
+impl Scripts {
+    async fn start(&self, path: &Path, arguments: &[String]) -> io::Result<Child> {
+        let mut tries = BUSY_TRIES;
+        loop {
+            let mut command = Command::new(path);
+            command.args(arguments).env_clear().env("PATH", PATH).env("LC_ALL", "C").current_dir("/");
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+            match command.process_group(0).kill_on_drop(true).spawn() {
+                Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && tries > 0 => {
+                    tries -= 1;
+                    tokio::time::sleep(BUSY).await;
+                }
+                other => return other,
+            }
+        }
+    }
+}
+
 #[async_trait]
 impl Hooks for Scripts {
     fn has(&self, vif_type: &str) -> bool {
@@ -52,33 +75,21 @@ impl Hooks for Scripts {
     async fn run(&self, vif_type: &str, arguments: &[String]) -> Result<bool, HostError> {
         let Some(path) = self.path(vif_type) else { return Ok(false) };
         let refused = |error: io::Error| HostError(format!("{}: {error}", path.display()));
-        // A file, not a pipe: what the script leaves running may keep it open, and must not be waited for.
-        let complaints = memfd_create("complaints", MemfdFlags::CLOEXEC);
-        let complaints = File::from(complaints.map_err(|e| refused(e.into()))?);
-        let mut child = loop {
-            let mut command = Command::new(&path);
-            command.args(arguments).env_clear().env("PATH", PATH).env("LC_ALL", "C").current_dir("/");
-            command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0).kill_on_drop(true);
-            command.stderr(complaints.try_clone().map_err(refused)?);
-            match command.spawn() {
-                Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {
-                    tokio::time::sleep(BUSY).await;
-                }
-                other => break other.map_err(refused)?,
-            }
-        };
+        let mut child = self.start(&path, arguments).await.map_err(refused)?;
+        let mut complaints = Complaints::of(&mut child);
         let status = match tokio::time::timeout(self.deadline, child.wait()).await {
             Ok(status) => status.map_err(refused)?,
             Err(_) => {
                 kill(&mut child).await;
                 let seconds = self.deadline.as_secs();
-                return Err(HostError(format!("killed after {seconds} s: {}", last_words(&complaints))));
+                let last = complaints.last_words().await;
+                return Err(HostError(format!("killed after {seconds} s: {last}")));
             }
         };
         if status.success() {
             return Ok(true);
         }
-        Err(HostError(format!("{}: {}", how_it_ended(status), last_words(&complaints))))
+        Err(HostError(format!("{}: {}", how_it_ended(status), complaints.last_words().await)))
     }
 }
 
@@ -100,21 +111,44 @@ fn how_it_ended(status: ExitStatus) -> String {
     }
 }
 
-/// The end of what it wrote, in one line.
-fn last_words(complaints: &File) -> String {
-    let length = complaints.metadata().map(|about| about.len()).unwrap_or_default();
-    let mut bytes = vec![0; COMPLAINT];
-    let from = length.saturating_sub(COMPLAINT as u64);
-    let read = complaints.read_at(&mut bytes, from).unwrap_or_default();
-    bytes.truncate(read);
-    let text = String::from_utf8_lossy(&bytes);
-    let words: Vec<&str> = text.split_whitespace().collect();
-    if words.is_empty() { "it says nothing".to_owned() } else { words.join(" ") }
+/// The end of what a script writes to standard error.
+struct Complaints {
+    end: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
+}
+
+impl Complaints {
+    /// Reads on as long as anybody can write: what the script leaves running must not die of a closed pipe.
+    fn of(child: &mut Child) -> Self {
+        let end = Arc::new(Mutex::new(Vec::new()));
+        let (pipe, kept) = (child.stderr.take(), Arc::clone(&end));
+        let reader = tokio::spawn(async move {
+            let Some(mut pipe) = pipe else { return };
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = pipe.read(&mut buffer).await {
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.extend(buffer.iter().take(count));
+                let surplus = kept.len().saturating_sub(COMPLAINT);
+                kept.drain(..surplus);
+            }
+        });
+        Self { end, reader }
+    }
+
+    /// In one line; does not wait for what the script left running.
+    async fn last_words(&mut self) -> String {
+        let _ = tokio::time::timeout(GRACE, &mut self.reader).await;
+        let end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = String::from_utf8_lossy(&end);
+        let words: Vec<&str> = text.split_whitespace().collect();
+        if words.is_empty() { "it says nothing".to_owned() } else { words.join(" ") }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::OpenOptionsExt;
+    use std::fs::File;
+    use std::os::unix::fs::{FileExt, OpenOptionsExt};
     use std::time::Instant;
 
     use super::*;
@@ -171,6 +205,14 @@ mod tests {
         let gone = |state: String| state.contains("\nState:\tZ");
         let status = std::fs::read_to_string(format!("/proc/{}/status", pid.trim()));
         assert!(status.map_or(true, gone), "{pid} lives on");
+    }
+
+    #[tokio::test]
+    async fn a_script_that_complains_without_end_fills_no_memory() {
+        let (_bindir, mut scripts) = with("midonet", "exec yes out of order >&2");
+        scripts.deadline = Duration::from_millis(300);
+        let text = complaint(&scripts).await;
+        assert!(text.contains("out of order") && text.len() < 2200, "{}", text.len());
     }
 
     #[tokio::test]

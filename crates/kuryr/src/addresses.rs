@@ -1,6 +1,6 @@
 //! Addresses: a gateway is noted, an auxiliary address is kept free, a container's address is a port.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 
@@ -54,7 +54,10 @@ impl Inner {
             others: Vec::new(),
         };
         let row = self.reserve_for_container(&wish, &key).await?;
-        row.address.ok_or_else(|| reserved(IpAddr::V4(Ipv4Addr::UNSPECIFIED), "unknown"))
+        row.address.ok_or_else(|| {
+            let reason = "Neutron answered without an address; try again".to_owned();
+            Error::Conflict { what: "range", resource: pool.pool.to_string(), reason }
+        })
     }
 
     async fn reserve_for_container(&self, wish: &Wish<'_>, pool: &str) -> Result<PortRow> {

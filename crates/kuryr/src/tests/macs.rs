@@ -4,6 +4,7 @@ use openstack::network::Port;
 
 use super::containers::{ADDRESS, at, own};
 use super::docker::{Docker, Net, Run, docker_id, ip, v4};
+use crate::doubles::Fault;
 use crate::{AddressKind, EndpointRequest};
 
 const MAC: &str = "02:42:0a:00:00:09";
@@ -233,7 +234,7 @@ async fn the_endpoints_id_is_written_after_docker_has_its_answer_and_by_the_swee
     let (last, plugged) = (names.len() - 1, names.iter().rposition(|c| c.starts_with("host ")).unwrap());
     assert_eq!((names[last].as_str(), plugged), ("PUT port", last - 1), "{names:?}");
     docker.stop(&container).await.unwrap();
-    docker.world.arm(names.len(), crate::doubles::Fault::Fail);
+    docker.world.arm(names.len(), Fault::Fail);
     let container = docker.run(&network, &Run::default()).await.unwrap();
     docker.world.disarm();
     let port = || docker.port_at(container.addresses[0].1).unwrap();
@@ -289,4 +290,64 @@ async fn a_second_endpoint_on_an_address_in_use_is_refused() {
         ..EndpointRequest::default()
     };
     assert!(docker.service.create_endpoint(request).await.unwrap_err().to_string().contains("is used by"));
+}
+
+/// Without MACs both families are reserved apart and become one port with the endpoint.
+#[tokio::test]
+async fn without_macs_no_fault_leaves_a_half_of_a_dual_stack_port() {
+    for fault in [Fault::Fail, Fault::Lost, Fault::DieBefore, Fault::DieAfter, Fault::Down] {
+        for at in 1..=14 {
+            let mut docker = Docker::new();
+            docker.requires_mac = false;
+            let net = Net { v6: true, subnet6: Some("fd09::/64".parse().unwrap()), ..v4("10.9.0.0/24") };
+            let network = docker.network_create(&net).await.unwrap();
+            let before = docker.world.snapshot();
+            docker.world.arm(at, fault);
+            let outcome = docker.run(&network, &with_mac()).await;
+            docker.world.disarm();
+            match &outcome {
+                Ok(container) => {
+                    let port = docker.port_at(container.addresses[0].1).unwrap();
+                    assert_eq!((port.fixed_ips.len(), port.mac_address.to_string().as_str()), (2, MAC));
+                    docker.stop(container).await.unwrap();
+                }
+                Err(_) => {
+                    docker.reboot().await;
+                    docker.roll_back().await;
+                }
+            }
+            docker.sweep().await;
+            assert_eq!(docker.world.snapshot(), before, "{fault:?} at call {at}: {outcome:?}");
+        }
+    }
+}
+
+/// With MACs, at every call of a run by MAC and by address on an existing port of both families.
+#[tokio::test]
+async fn no_fault_leaves_an_existing_dual_stack_port_changed() {
+    for fault in [Fault::Fail, Fault::Lost, Fault::DieBefore, Fault::DieAfter, Fault::Down, Fault::Stir] {
+        for at in 1..=16 {
+            for by_address in [false, true] {
+                let (mut docker, network, _) = theirs(&["10.9.0.0/24", "fd09::/64"]).await;
+                let found = docker.world.snapshot();
+                docker.world.arm(at, fault);
+                let run = Run { ip: by_address.then(|| ip(ADDRESS)), ..with_mac() };
+                let outcome = docker.run(&network, &run).await;
+                let mut stopped = false;
+                if let Ok(container) = &outcome {
+                    stopped = docker.stop(container).await.is_ok();
+                }
+                docker.world.disarm();
+                if !stopped {
+                    docker.reboot().await;
+                    docker.roll_back().await;
+                    if let Ok(container) = &outcome {
+                        let _ = docker.stop(container).await;
+                    }
+                }
+                docker.sweep().await;
+                assert_eq!(docker.world.snapshot(), found, "{fault:?} at call {at}: {outcome:?}");
+            }
+        }
+    }
 }

@@ -18,6 +18,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_mac_address_of_the_users_choice_is_on_the_port", chosen_mac),
     ("an_existing_port_is_chosen_by_its_mac_address", by_mac),
     ("a_container_of_both_families_has_one_port_from_the_start", both_families),
+    ("a_port_zun_prepared_is_used_as_it_is_and_may_be_gone_at_the_end", prepared),
     ("a_container_on_a_slaac_subnet_has_neutrons_address", slaac),
     ("an_address_is_free_again_after_its_container_stopped", freed),
     ("parallel_containers_get_different_addresses", parallel),
@@ -302,4 +303,42 @@ fn slaac(world: &mut World) -> Result<()> {
     ensure!(error.contains("fd30::9") && error.contains("derives"), "{error}");
     remove(world, &["two", "one"], &["foo"])?;
     delete_network(world, &id)
+}
+
+/// What Zun does: a port bound to this host with an id of its own, passed by address and MAC.
+fn prepared(world: &mut World) -> Result<()> {
+    let network = make_network(world, "theirs", Some("10.30.0.0/24"))?;
+    let option = format!("neutron.net.uuid={network}");
+    world.create_network("foo", &["--subnet", "10.30.0.0/24", "-o", &option])?;
+    // The host's name in Neutron is that of any port bound to it.
+    world.run("probe", &["--network", "foo"])?;
+    let host = list(world, "ports", &format!("network_id={network}&device_owner=compute:kuryr"))?;
+    let host = host.first().map(|p| text(p, "binding:host_id").to_owned()).unwrap_or_default();
+    ensure!(!host.is_empty(), "the probe's port is bound to no host");
+    world.remove("probe")?;
+    let mac = "fa:16:3e:30:00:99";
+    let body = json!({"mac_address": mac, "device_owner": "compute:kuryr", "binding:host_id": host,
+        "device_id": "0c9a3f0e-3b7b-4a3e-9a39-0b6f5f1f4b11"});
+    for deleted in [false, true] {
+        let id = text(&make_port(world, &network, "10.30.0.99", body.clone())?, "id").to_owned();
+        let before = show_port(world, &id)?;
+        world.run("one", &["--network", "foo", "--ip", "10.30.0.99", "--mac-address", mac])?;
+        let during = show_port(world, &id)?;
+        ensure!(
+            during["device_id"] == before["device_id"] && text(&during, "binding:host_id") == host,
+            "{during}"
+        );
+        world.ping("one", "10.30.0.1")?;
+        if deleted {
+            delete_port(world, &id)?;
+            world.remove("one")?;
+        } else {
+            world.remove("one")?;
+            let after = show_port(world, &id)?;
+            ensure!(before == after, "not given back as found:\n{before}\n{after}");
+            delete_port(world, &id)?;
+        }
+    }
+    remove(world, &[], &["foo"])?;
+    delete_network(world, &network)
 }

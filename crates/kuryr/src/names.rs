@@ -26,6 +26,11 @@ pub(crate) fn network_tags(id: &str, adopted: bool) -> Vec<String> {
     tags
 }
 
+/// Tag of a network made for Docker: a pool of its subnet of that family, by the key in the id Docker knows.
+pub(crate) fn pool_tag(key: &str, v6: bool) -> String {
+    format!("kuryr.pool.{}:{key}", if v6 { "v6" } else { "v4" })
+}
+
 pub(crate) fn network_name(id: &str) -> String {
     format!("kuryr-net-{}", cut(id, 0, 8))
 }

@@ -61,6 +61,7 @@ impl Inner {
             created: now(),
             released: None,
             taken: false,
+            bare: false,
         };
         if let Some(pool) = request.pool {
             row.pool = explicit(pool, request.sub_pool)?;
@@ -94,7 +95,7 @@ impl Inner {
         let Some(key) = key_of(public) else { return Ok(()) };
         let _turn = self.locks.lock("pool", key).await;
         let Some(mut row) = self.pools.get(key) else { return Ok(()) };
-        if self.forget_stand_in(&row)? {
+        if self.forget_stand_in(&row).await? {
             return Ok(());
         }
         if let Some(network) = &row.network

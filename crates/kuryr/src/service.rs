@@ -274,7 +274,7 @@ impl Service {
                 .all(|_| true)
                 .into_iter()
                 .map(|p| PoolStatus {
-                    id: if p.taken { p.id } else { crate::pools::public_id(&p.id) },
+                    id: if p.bare { p.id } else { crate::pools::public_id(&p.id) },
                     pool: p.pool,
                     network_id: p.network,
                 })

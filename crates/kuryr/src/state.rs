@@ -62,9 +62,12 @@ pub(crate) struct PoolRow {
     pub(crate) created: u64,
     /// When Docker released it while its network still existed; milliseconds since 1970.
     pub(crate) released: Option<u64>,
-    /// Of the Python driver: Docker knows it by the bare UUID of a subnet pool.
+    /// Recognised by tags, without having been asked for it.
     #[serde(default)]
     pub(crate) taken: bool,
+    /// Of the Python driver: Docker knows it by the bare UUID of a subnet pool.
+    #[serde(default)]
+    pub(crate) bare: bool,
 }
 
 /// A Docker network, or a network made for an automatic pool.

@@ -28,7 +28,10 @@ impl Inner {
         if !self.keeps_tags(Taggable::Network).await {
             return Ok(());
         }
-        let tags = names::network_tags(&row.id, false);
+        let mut tags = names::network_tags(&row.id, false);
+        // To know the pool by, should the journal be lost.
+        let pools = row.subnets.iter().filter_map(|s| Some(names::pool_tag(s.pool.as_ref()?, s.v6)));
+        tags.extend(pools);
         let set = match self.neutron.set_tags(Taggable::Network, id, &tags).await {
             Err(error) if error.effect_unknown() => self.neutron.set_tags(Taggable::Network, id, &tags).await,
             other => other,

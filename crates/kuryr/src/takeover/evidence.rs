@@ -49,6 +49,24 @@ pub(super) fn pools_of(subnet: &Subnet) -> Vec<String> {
     subnet.tags.iter().filter(is_id).cloned().collect()
 }
 
+/// Pools of ours a network names by its tags, with their subnets: as a tag tells no more than the family, there must be
+/// one of each.
+pub(super) fn own_pools(network: &Network, subnets: &[Subnet]) -> Vec<(String, Subnet)> {
+    let mut pools = Vec::new();
+    for v6 in [false, true] {
+        let tag = names::pool_tag("", v6);
+        let mut keys = network.tags.iter().filter_map(|t| t.strip_prefix(&tag));
+        let mut family =
+            subnets.iter().filter(|s| s.network_id == network.id && s.cidr.addr().is_ipv6() == v6);
+        if let (Some(key), None, Some(subnet), None) =
+            (keys.next(), keys.next(), family.next(), family.next())
+        {
+            pools.push((key.to_owned(), subnet.clone()));
+        }
+    }
+    pools
+}
+
 /// Whether a subnet pool was made for exactly one range of Docker's.
 pub(super) fn is_made_pool(pool: &SubnetPool, prefix: &str) -> bool {
     let first = pool.prefixes.first();

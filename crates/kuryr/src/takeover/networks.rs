@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use openstack::network::{Network, Subnet, Taggable};
 
 use super::evidence::{
-    POOL_EXISTING, has_all, has_other_users, is_made_for, is_made_pool, is_made_subnet, pools_of,
+    POOL_EXISTING, has_all, has_other_users, is_made_for, is_made_pool, is_made_subnet, own_pools, pools_of,
 };
 use super::pools::provisional;
 use crate::attributes::Attributes;
@@ -36,7 +36,7 @@ impl Inner {
 
     /// As [`Self::recognise_network`], for who holds the network's lock.
     async fn take_network(&self, id: &str) -> Result<()> {
-        let Some(row) = self.read_network(id, Phase::Ready).await? else { return Ok(()) };
+        let Some((row, own_pools)) = self.read_network(id, Phase::Ready).await? else { return Ok(()) };
         tracing::info!(
             network = id,
             neutron = row.neutron_id,
@@ -44,7 +44,7 @@ impl Inner {
             "recognised by its tags"
         );
         self.networks.put(id, &row)?;
-        self.absorb_pools(&row).await
+        self.absorb_pools(&row, &own_pools).await
     }
 
     /// Before the removal of a Docker network that has no record. Docker asks once, so a Neutron that is away is asked
@@ -66,16 +66,16 @@ impl Inner {
         if !row.taken || !names::is_docker_id(&row.id) {
             return Ok(row);
         }
-        let Some(now) = self.read_network(&row.id, row.phase).await? else { return Ok(row) };
+        let Some((now, _)) = self.read_network(&row.id, row.phase).await? else { return Ok(row) };
         self.networks.put(&now.id, &now)?;
         Ok(now)
     }
 
-    /// What Neutron says about a Docker network.
+    /// What Neutron says about a Docker network, and which of its pools are of ours.
     ///
     /// # Errors
     /// Several networks carry its tags; Neutron fails.
-    async fn read_network(&self, id: &str, phase: Phase) -> Result<Option<NetworkRow>> {
+    async fn read_network(&self, id: &str, phase: Phase) -> Result<Option<(NetworkRow, BTreeSet<String>)>> {
         let Some(network) = self.tagged_network(id).await? else { return Ok(None) };
         let filter = [("network_id", network.id.as_str())];
         let mut subnets =
@@ -85,7 +85,14 @@ impl Inner {
         let last = made || !has_other_users(&network, id);
         let belongings =
             if last { self.belongings(&network, &subnets).await? } else { Belongings::default() };
-        Ok(Some(NetworkRow {
+        let own_pools = own_pools(&network, &subnets);
+        let row = |s: &Subnet| {
+            let row = subnet_row(s, made || (last && is_made_subnet(s)));
+            let own = own_pools.iter().find(|(_, of)| of.id == s.id).map(|(key, _)| key.clone());
+            SubnetRow { pool: own.or(row.pool), ..row }
+        };
+        let rows = subnets.iter().map(row).collect();
+        let read = NetworkRow {
             phase,
             name: network.name.clone(),
             neutron_id: Some(network.id.clone()),
@@ -93,11 +100,12 @@ impl Inner {
             shared: Some(network.shared),
             mtu: network.mtu,
             made_pools: belongings.pools,
-            subnets: subnets.iter().map(|s| subnet_row(s, made || (last && is_made_subnet(s)))).collect(),
+            subnets: rows,
             strip: belongings.strip,
             project: Some(network.project_id).filter(|project| !made && !project.is_empty()),
             ..taken_row(id, self.marks.fresh())
-        }))
+        };
+        Ok(Some((read, own_pools.into_iter().map(|(key, _)| key).collect())))
     }
 
     /// The Neutron network with a Docker network's tags.
@@ -159,23 +167,23 @@ impl Inner {
     }
 
     /// Ties the pools Docker knows its subnets by to the network, with the addresses taken of them meanwhile.
-    async fn absorb_pools(&self, network: &NetworkRow) -> Result<()> {
+    async fn absorb_pools(&self, network: &NetworkRow, own: &BTreeSet<String>) -> Result<()> {
+        let placeholder = provisional(network.neutron_id.as_deref().unwrap_or_default());
         for subnet in &network.subnets {
             let (Some(key), Some(cidr)) = (&subnet.pool, subnet.cidr) else { continue };
             let _turn = self.locks.lock("pool", key).await;
-            let placeholder = provisional(key);
             let mut pool = match self.pools.get(key) {
                 Some(pool) if pool.network.as_ref() == Some(&placeholder) => pool,
                 Some(_) => continue,
-                None => super::pools::pool_row(key, cidr, subnet.gateway),
+                None => super::pools::pool_row(key, cidr, subnet.gateway, !own.contains(key)),
             };
-            for mut port in self.ports.all(|p| p.network == placeholder) {
+            for mut port in self.ports.all(|p| p.network == placeholder && p.pool.as_ref() == Some(key)) {
                 port.network.clone_from(&network.id);
                 self.ports.put(&port.id, &port)?;
             }
             pool.network = Some(network.id.clone());
             self.pools.put(key, &pool)?;
-            self.networks.remove(&placeholder)?;
+            self.leave_stand_in(key, &placeholder).await?;
         }
         Ok(())
     }

@@ -42,7 +42,10 @@ fn in_the_peers_way(docker: &mut Docker, containers: &[&Container]) {
                 pools.insert(format!("l1:{}", subnet.pool.clone().unwrap()), pool);
             }
         }
-        cloud.networks.values_mut().for_each(|n| n.description.clear());
+        for network in cloud.networks.values_mut() {
+            network.description.clear();
+            network.tags.retain(|tag| !tag.starts_with("kuryr.pool."));
+        }
         cloud.subnets.values_mut().for_each(|s| s.description.clear());
         cloud.pools.values_mut().for_each(|p| p.description.clear());
         for container in containers {
@@ -185,10 +188,29 @@ async fn two_docker_networks_on_one_pool_of_the_peer_are_told_apart_by_their_end
 async fn our_own_network_is_recognised_after_the_journal_is_lost() {
     let mut docker = Docker::new();
     let found = docker.world.snapshot();
-    let network = docker.network_create(&v4("10.9.0.0/24")).await.unwrap();
+    let net = Net { v6: true, subnet6: Some("fd09::/64".parse().unwrap()), ..v4("10.9.0.0/24") };
+    let network = docker.network_create(&net).await.unwrap();
     let old = docker.run(&network, &Run::default()).await.unwrap();
     docker.lose_journal();
-    // Nothing tells which subnet the pool's id stood for: refused, not guessed.
+    let new = docker.run(&network, &Run::default()).await.unwrap();
+    let joined = new.joined.as_ref().unwrap();
+    assert_eq!((joined.gateway, joined.gateway6), (Some(ip("10.9.0.1")), Some(ip("fd09::1"))));
+    docker.stop(&old).await.unwrap();
+    assert!(docker.port_at(new.addresses[0].1).is_some() && docker.port_at(old.addresses[0].1).is_none());
+    docker.stop(&new).await.unwrap();
+    docker.network_rm(&network).await.unwrap();
+    assert_eq!(docker.world.snapshot(), found);
+    docker.assert_forgotten("after the loss");
+}
+
+#[tokio::test]
+async fn a_pool_of_a_lost_journal_that_no_tag_names_is_refused_not_guessed() {
+    let mut docker = Docker::new();
+    let id = docker.operator_network("theirs", &["10.9.0.0/24"]).await;
+    let found = docker.world.snapshot();
+    let network = docker.network_create(&using(&id)).await.unwrap();
+    let old = docker.run(&network, &Run::default()).await.unwrap();
+    docker.lose_journal();
     let text = docker.run(&network, &Run::default()).await.unwrap_err().text();
     assert!(text.contains("create it again"), "{text}");
     docker.stop(&old).await.unwrap();

@@ -8,8 +8,11 @@ use crate::api::{AddressKind, AddressRequest};
 use crate::pools::{key_of, no_gateway};
 use crate::ports::Wish;
 use crate::service::Inner;
-use crate::state::{NetworkRow, Phase, PoolRow, PortRow, SubnetRow};
+use crate::state::{NetworkRow, Phase, PoolRow, PortRow, SubnetRow, now};
 use crate::{Error, Result};
+
+/// Docker releases the address of an endpoint that was refused at once; in milliseconds.
+const REFUSED_AGE: u64 = 60 * 1000;
 
 impl Inner {
     pub(crate) async fn request_address(&self, request: AddressRequest) -> Result<IpNet> {
@@ -68,6 +71,18 @@ impl Inner {
         };
         if let Some(row) = self.repeated(wish) {
             return Ok(row);
+        }
+        // Nothing is under way with that MAC, so what is unfinished is left over, and Neutron would refuse the MAC.
+        if let Some(mac) = wish.mac {
+            let left = |p: &PortRow| {
+                p.network == wish.network.id
+                    && p.mac == Some(mac)
+                    && p.phase != Phase::Ready
+                    && p.endpoint.is_none()
+            };
+            for row in self.ports.all(left) {
+                self.dismantle_port(row).await?;
+            }
         }
         let first_turn = match self.first_family(wish) {
             Some(first) => Some(self.locks.lock("address", &held(&first)).await),
@@ -163,6 +178,9 @@ impl Inner {
         let Some(mut row) = self.reservation(key, address) else {
             return self.forget_note(key, address).await;
         };
+        if row.endpoint.is_some() && self.forgive_refused(&mut row)? {
+            return Ok(());
+        }
         // Docker asks once; whatever fails now is finished by the sweeper.
         row.phase = Phase::Deleting;
         self.ports.put(&row.id, &row)?;
@@ -175,6 +193,26 @@ impl Inner {
             };
         }
         self.dismantle_port(row).await
+    }
+
+    /// Notes that an endpoint was refused an address another one has: Docker will release what it was not given.
+    pub(crate) fn note_refused(&self, mut row: PortRow) {
+        row.refused.push(now());
+        if let Err(error) = self.ports.put(&row.id, &row) {
+            tracing::error!(port = row.id, %error, "cannot note that an endpoint was refused this address");
+        }
+    }
+
+    /// Whether a release is that of a refused endpoint: the address stays with the one that has it.
+    fn forgive_refused(&self, row: &mut PortRow) -> Result<bool> {
+        let old = now().saturating_sub(REFUSED_AGE);
+        row.refused.retain(|at| *at >= old);
+        if row.refused.is_empty() {
+            return Ok(false);
+        }
+        row.refused.remove(0);
+        self.ports.put(&row.id, row)?;
+        Ok(true)
     }
 
     async fn forget_note(&self, key: &str, address: IpAddr) -> Result<()> {

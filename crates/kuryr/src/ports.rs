@@ -111,6 +111,8 @@ impl Wish<'_> {
             groups: BTreeSet::new(),
             label: self.label.clone(),
             unrecorded: false,
+            mac: self.mac,
+            refused: Vec::new(),
             created: now(),
             id,
         })

@@ -30,6 +30,8 @@ impl Inner {
             .all(|p| p.phase == Phase::Ready && p.endpoint.is_none() && p.pool.as_ref() == Some(&pool.id));
         candidates.into_iter().find(|p| {
             self.mac_of(p) == Some(mac)
+                // Another container's name: not a repetition.
+                && (p.label.is_none() || wish.label.is_none() || p.label == wish.label)
                 && wish.address.is_none_or(|a| p.address.is_some_and(|held| held.addr() == a))
         })
     }

@@ -206,6 +206,12 @@ pub(crate) struct PortRow {
     /// The endpoint's id is still to be written to the port; nothing depends on it.
     #[serde(default)]
     pub(crate) unrecorded: bool,
+    /// The MAC that was asked for.
+    #[serde(default)]
+    pub(crate) mac: Option<MacAddr>,
+    /// When other endpoints were refused this address: Docker releases it once for each; milliseconds since 1970.
+    #[serde(default)]
+    pub(crate) refused: Vec<u64>,
     /// Milliseconds since 1970.
     pub(crate) created: u64,
 }

@@ -89,6 +89,7 @@ impl Inner {
         for address in addresses {
             match self.holder(&network.id, *address) {
                 Some(row) if row.endpoint.as_ref().is_some_and(|other| *other != request.endpoint_id) => {
+                    self.note_refused(row.clone());
                     return Err(Error::AddressTaken {
                         address: address.addr(),
                         owner: format!("endpoint {}", row.endpoint.unwrap_or_default()),

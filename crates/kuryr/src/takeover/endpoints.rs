@@ -12,8 +12,7 @@ use crate::state::{Driver, EndpointRow, Originals, Phase, Plug, PortRow, now};
 use crate::{Error, Result, names};
 
 impl Inner {
-    /// Makes an endpoint known whose record we do not have, if a port carries its id. Its address goes with it: the
-    /// pool's id alone would not tell whose port has the address by the time Docker releases it.
+    /// Makes an endpoint known whose record we do not have, if a port carries its id.
     ///
     /// # Errors
     /// Several ports carry its id, or one of another network; Neutron fails.
@@ -25,9 +24,42 @@ impl Inner {
         if self.endpoints.get(id).is_some() {
             return Ok(());
         }
-        let Some(port) = self.port_of_endpoint(id).await? else { return Ok(()) };
+        match self.read_endpoint(network, id).await? {
+            Some(endpoint) => Ok(self.endpoints.put(id, &endpoint)?),
+            None => Ok(()),
+        }
+    }
+
+    /// As [`Self::recognise_endpoint`], before the endpoint's end. Docker asks once, so a Neutron that is away is asked
+    /// again in the background.
+    pub(crate) async fn recognise_endpoint_to_remove(&self, network: &str, id: &str) -> Result<()> {
+        let known = self.recognise_endpoint(network, id).await;
+        if let Err(Error::Cloud { .. }) = &known {
+            let _turn = self.locks.lock("endpoint", id).await;
+            if self.endpoints.get(id).is_none() {
+                self.endpoints.put(id, &unread(network, id))?;
+            }
+        }
+        known
+    }
+
+    /// What there is to remove of an endpoint whose port could not be looked for earlier.
+    pub(crate) async fn read_endpoint_again(&self, row: EndpointRow) -> Result<EndpointRow> {
+        if !row.port.is_empty() {
+            return Ok(row);
+        }
+        let Some(endpoint) = self.read_endpoint(&row.network, &row.id).await? else { return Ok(row) };
+        let endpoint = EndpointRow { phase: Phase::Deleting, ..endpoint };
+        self.endpoints.put(&endpoint.id, &endpoint)?;
+        Ok(endpoint)
+    }
+
+    /// An endpoint by its port, whose record is written already. Its address goes with it: the pool's id alone would not
+    /// tell whose port has the address by the time Docker releases it.
+    async fn read_endpoint(&self, network: &str, id: &str) -> Result<Option<EndpointRow>> {
+        let Some(port) = self.port_of_endpoint(id).await? else { return Ok(None) };
         if self.ports.find(|p| p.port.as_ref().is_some_and(|known| known.id == port.id)).is_some() {
-            return Ok(());
+            return Ok(None);
         }
         let known = self.networks.get(network).and_then(|row| row.neutron_id);
         if known.is_some_and(|known| known != port.network_id) {
@@ -51,18 +83,16 @@ impl Inner {
             groups: BTreeSet::new(),
             label: None,
             unrecorded: false,
+            mac: None,
+            refused: Vec::new(),
             created: now(),
         };
         let endpoint = EndpointRow {
-            id: id.to_owned(),
             phase: Phase::Ready,
-            network: network.to_owned(),
             port: row.id.clone(),
             subnets: port.fixed_ips.iter().map(|ip| ip.subnet_id.clone()).collect(),
             plug: Some(self.plug_of(&port, id).await),
-            joined: false,
-            answered_mac: None,
-            answered: Vec::new(),
+            ..unread(network, id)
         };
         match origin_of(&port) {
             Origin::Made => self.ports.put(&row.id, &row)?,
@@ -79,7 +109,7 @@ impl Inner {
             }
         }
         tracing::info!(endpoint = id, port = port.id, "recognised by its port");
-        Ok(self.endpoints.put(id, &endpoint)?)
+        Ok(Some(endpoint))
     }
 
     async fn port_of_endpoint(&self, id: &str) -> Result<Option<Port>> {
@@ -131,6 +161,21 @@ impl Inner {
                 plug
             }
         }
+    }
+}
+
+/// The record of an endpoint to remove of which nothing is known yet.
+fn unread(network: &str, id: &str) -> EndpointRow {
+    EndpointRow {
+        id: id.to_owned(),
+        phase: Phase::Deleting,
+        network: network.to_owned(),
+        port: String::new(),
+        subnets: Vec::new(),
+        plug: None,
+        joined: false,
+        answered_mac: None,
+        answered: Vec::new(),
     }
 }
 

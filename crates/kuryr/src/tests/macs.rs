@@ -351,3 +351,51 @@ async fn no_fault_leaves_an_existing_dual_stack_port_changed() {
         }
     }
 }
+
+/// Docker releases the address of a start that failed, though another container has it.
+#[tokio::test]
+async fn a_refused_container_takes_the_address_of_no_other() {
+    let (docker, network) = own().await;
+    let pool = docker.networks[&network][0].0.clone();
+    let mac = Some(MAC.parse().unwrap());
+    let address = docker.address_for(&pool, None, AddressKind::Container, mac, None).await.unwrap();
+    // A second container of the same MAC asks before the first one's endpoint is made.
+    assert_eq!(docker.address_for(&pool, None, AddressKind::Container, mac, None).await.unwrap(), address);
+    let request = || EndpointRequest {
+        network_id: network.clone(),
+        endpoint_id: docker_id(),
+        ipv4: Some(address),
+        mac,
+        ..EndpointRequest::default()
+    };
+    let first = request();
+    docker.service.create_endpoint(first.clone()).await.unwrap();
+    docker.service.create_endpoint(request()).await.unwrap_err();
+    docker.service.release_address(&pool, address.addr()).await.unwrap();
+    assert!(docker.port_at(address).is_some());
+    docker.service.join(&network, &first.endpoint_id).await.unwrap();
+    docker.service.delete_endpoint(&network, &first.endpoint_id).await.unwrap();
+    docker.service.release_address(&pool, address.addr()).await.unwrap();
+    assert!(docker.port_at(address).is_none());
+}
+
+/// The plugin dies while Neutron makes the port; Docker repeats its request, MAC and all, to the next process.
+#[tokio::test]
+async fn a_request_repeated_after_a_crash_is_not_refused_its_own_mac() {
+    for fault in [Fault::DieBefore, Fault::DieAfter] {
+        let (mut docker, network) = own().await;
+        let pool = docker.networks[&network][0].0.clone();
+        let mac = Some(MAC.parse().unwrap());
+        docker.world.arm(1, fault);
+        docker.address_for(&pool, None, AddressKind::Container, mac, None).await.unwrap_err();
+        docker.world.disarm();
+        // Before anything is recovered.
+        docker.restart();
+        let address = docker.address_for(&pool, None, AddressKind::Container, mac, None).await.unwrap();
+        docker.service.recover().await.unwrap();
+        assert!(docker.port_at(address).is_some());
+        let ours =
+            docker.world.snapshot().ports.into_values().filter(|p| p.device_owner == "compute:kuryr").count();
+        assert_eq!(ours, 1);
+    }
+}

@@ -192,7 +192,7 @@ impl Service {
     pub async fn delete_endpoint(&self, network_id: &str, endpoint_id: &str) -> Result<()> {
         let (network, id) = (network_id.to_owned(), endpoint_id.to_owned());
         let work = |s: Arc<Inner>| async move {
-            s.recognise_endpoint(&network, &id).await?;
+            s.recognise_endpoint_to_remove(&network, &id).await?;
             s.delete_endpoint(&id).await
         };
         self.run("delete endpoint", endpoint_id.to_owned(), work).await

@@ -17,7 +17,8 @@ impl Inner {
     }
 
     /// Unplugs and forgets; the caller holds the endpoint's lock.
-    pub(crate) async fn undo_endpoint(&self, mut row: EndpointRow) -> Result<()> {
+    pub(crate) async fn undo_endpoint(&self, row: EndpointRow) -> Result<()> {
+        let mut row = self.read_endpoint_again(row).await?;
         if row.phase != Phase::Deleting {
             row.phase = Phase::Deleting;
             self.endpoints.put(&row.id, &row)?;

@@ -220,6 +220,25 @@ async fn a_pool_of_a_lost_journal_that_no_tag_names_is_refused_not_guessed() {
 }
 
 #[tokio::test]
+async fn a_container_that_stops_while_the_cloud_is_away_is_removed_later() {
+    let mut docker = Docker::new();
+    let network = docker.network_create(&v4("10.9.0.0/24")).await.unwrap();
+    let before = docker.world.snapshot();
+    let old = docker.run(&network, &Run::default()).await.unwrap();
+    in_the_peers_way(&mut docker, &[&old]);
+    let old = taken_over(&old, &docker);
+    docker.lose_journal();
+    docker.world.arm(1, Fault::Down);
+    assert!(docker.stop(&old).await.is_err());
+    docker.world.disarm();
+    assert!(docker.port_at(old.addresses[0].1).is_some());
+    docker.sweep().await;
+    let after = docker.world.snapshot();
+    assert_eq!((after.ports, after.links), (before.ports, before.links));
+    docker.assert_forgotten("after the cloud came back");
+}
+
+#[tokio::test]
 async fn strangers_are_not_taken_for_what_docker_asks_to_remove() {
     let docker = Docker::new();
     let id = docker.operator_network("theirs", &["10.9.0.0/24"]).await;

@@ -130,7 +130,6 @@ fn restoration(originals: &Originals, port: &Port) -> PortUpdate {
             .then(|| originals.security_groups.clone()),
         host_id: (port.host_id.clone().unwrap_or_default() != host).then_some(host),
         extras: originals.extras.as_ref().map(|found| extras(found, port)).unwrap_or_default(),
-        ..PortUpdate::default()
     }
 }
 

@@ -136,7 +136,8 @@ async fn a_port_without_a_mark_is_told_and_left() {
 /// Each change makes the proof incomplete.
 #[tokio::test]
 async fn a_port_somebody_has_changed_since_is_left() {
-    let changes: [(&str, fn(&mut Port)); 4] = [
+    type Change = fn(&mut Port);
+    let changes: [(&str, Change); 4] = [
         ("used by", |p| p.device_id = "their-server".to_owned()),
         ("existed before", |p| p.tags.push(names::PORT_EXISTING.to_owned())),
         ("cannot be told", |p| p.vnic_type = Some("direct".to_owned())),
@@ -174,7 +175,8 @@ async fn with_an_unreadable_entry_nothing_is_removed() {
 
 #[tokio::test]
 async fn a_network_nobody_has_tagged_yet_goes_with_its_pool_and_an_operators_changes_keep_it() {
-    let changes: [(bool, fn(&mut openstack::network::Network)); 3] = [
+    type Change = fn(&mut openstack::network::Network);
+    let changes: [(bool, Change); 3] = [
         (true, |_| ()),
         (false, |n| n.tags.push("keep".to_owned())),
         (false, |n| n.name = "mine now".to_owned()),

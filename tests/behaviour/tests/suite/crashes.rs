@@ -8,7 +8,9 @@ use serde_json::json;
 use testkit::{Fault, World};
 
 use crate::Case;
-use crate::networks::{create, remove};
+use crate::addresses::{delete_port, make_port, network_of};
+use crate::adopted::{delete_network, make_network};
+use crate::networks::{create, remove, text};
 
 pub(crate) const CASES: &[Case] = &[
     ("a_crash_during_network_create_leaks_nothing", network_create),
@@ -16,6 +18,12 @@ pub(crate) const CASES: &[Case] = &[
     ("a_crash_during_run_with_exposed_ports_leaks_nothing", run_exposed),
     ("a_crash_during_stop_leaks_nothing", stop),
     ("a_crash_during_network_rm_leaks_nothing", network_rm),
+    ("a_crash_during_adoption_of_a_network_leaks_nothing", adoption),
+    ("a_crash_during_a_dual_stack_network_create_leaks_nothing", dual_stack_create),
+    ("a_crash_during_run_with_both_families_leaks_nothing", run_dual),
+    ("a_crash_during_run_on_an_existing_port_leaves_it_as_found", run_on_port),
+    ("a_crash_during_stop_on_an_existing_port_leaves_it_as_found", stop_on_port),
+    ("a_crash_during_removal_of_an_adopted_network_leaves_it_as_found", adopted_rm),
     ("a_crash_during_volume_create_leaks_nothing", volume_create),
     ("a_crash_during_volume_mount_loses_nothing", volume_mount),
     ("a_crash_during_volume_unmount_loses_nothing", volume_unmount),
@@ -124,6 +132,72 @@ fn network_rm(world: &mut World) -> Result<()> {
         create(w, "foo", "10.20.0.0/24", "10.20.0.1").map(drop)
     })?;
     remove(world, &[], &["foo"])
+}
+
+const DUAL: [&str; 5] = ["--ipv6", "--subnet", "10.20.0.0/24", "--subnet", "fd20::/64"];
+const RUN: [&str; 8] = ["run", "--detach", "--name", "one", "--stop-timeout", "0", "--network", "foo"];
+
+/// Works with a network of somebody else's, with a port on it, and looks whether both are as they were.
+fn on_an_adopted_network(world: &mut World, work: impl Fn(&mut World, &[&str]) -> Result<()>) -> Result<()> {
+    let network = make_network(world, "theirs", Some("10.20.0.0/24"))?;
+    let port = make_port(world, &network_of(world, "10.20.0.0/24")?, "10.20.0.77", json!({}))?;
+    let before = world.inventory()?;
+    let option = format!("neutron.net.uuid={network}");
+    work(world, &["--subnet", "10.20.0.0/24", "-o", &option])?;
+    world.expect_clean(&before)?;
+    delete_port(world, text(&port, "id"))?;
+    delete_network(world, &network)
+}
+
+fn adoption(world: &mut World) -> Result<()> {
+    on_an_adopted_network(world, |world, options| {
+        let args = [&NETWORK_CREATE[..6], options, &["foo"]].concat();
+        at_every_call(world, NEUTRON, &args, |w| remove(w, &[], &["foo"]))
+    })
+}
+
+fn adopted_rm(world: &mut World) -> Result<()> {
+    on_an_adopted_network(world, |world, options| {
+        world.create_network("foo", options)?;
+        let again = |w: &World| w.create_network("foo", options).map(drop);
+        at_every_call(world, NEUTRON, &["network", "rm", "foo"], again)?;
+        remove(world, &[], &["foo"])
+    })
+}
+
+fn dual_stack_create(world: &mut World) -> Result<()> {
+    let args = [&NETWORK_CREATE[..6], &DUAL, &["foo"]].concat();
+    at_every_call(world, NEUTRON, &args, |w| remove(w, &[], &["foo"]))
+}
+
+fn run_dual(world: &mut World) -> Result<()> {
+    world.create_network("foo", &DUAL)?;
+    let args = [&RUN[..], &["busybox", "sleep", "1000"]].concat();
+    at_every_call(world, NEUTRON, &args, |w| w.remove("one"))?;
+    remove(world, &[], &["foo"])
+}
+
+fn run_on_port(world: &mut World) -> Result<()> {
+    on_an_adopted_network(world, |world, options| {
+        world.create_network("foo", options)?;
+        let args = [&RUN[..], &["--ip", "10.20.0.77", "busybox", "sleep", "1000"]].concat();
+        at_every_call(world, NEUTRON, &args, |w| {
+            w.ping("one", "10.20.0.1")?;
+            w.remove("one")
+        })?;
+        remove(world, &[], &["foo"])
+    })
+}
+
+fn stop_on_port(world: &mut World) -> Result<()> {
+    on_an_adopted_network(world, |world, options| {
+        world.create_network("foo", options)?;
+        world.run("one", &["--network", "foo", "--ip", "10.20.0.77"])?;
+        at_every_call(world, NEUTRON, &["stop", "--time", "0", "one"], |w| {
+            w.docker(&["start", "one"]).map(drop)
+        })?;
+        remove(world, &["one"], &["foo"])
+    })
 }
 
 fn volume_create(world: &mut World) -> Result<()> {

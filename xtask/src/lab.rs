@@ -1,7 +1,8 @@
 //! `cargo xtask lab`.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Subcommand;
+use serde::Deserialize;
 
 use crate::debian;
 use crate::exec::{Cargo, program, target_dir};
@@ -74,6 +75,23 @@ impl Lab {
 /// Starts the lab unless it runs.
 pub(crate) fn up() -> Result<()> {
     Lab::Openstack { action: Action::Up { dhcp: false } }.run()
+}
+
+/// Where the lab that is up is.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Running {
+    /// First process of its host.
+    pub(crate) pid: u32,
+    /// Keystone's address inside.
+    pub(crate) identity: String,
+    /// Neutron's address inside.
+    pub(crate) networking: String,
+}
+
+/// The lab that is up.
+pub(crate) fn running() -> Result<Running> {
+    let told = program(target_dir().join("debug/lab")).args(["openstack", "status", "--json"]).output()?;
+    serde_json::from_str(&told).context("the lab's own description")
 }
 
 fn openstack(args: impl IntoIterator<Item = impl AsRef<std::ffi::OsStr>>) -> Result<()> {

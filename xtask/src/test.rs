@@ -76,7 +76,28 @@ fn on_devcloud(engines: &[String], filter: Option<&str>) -> Result<()> {
 pub(crate) fn on_openstack(filter: Option<&str>) -> Result<()> {
     Cargo::new("build").args(["--locked", "--bin", "kuryr"]).run()?;
     say("Behaviour suite on real OpenStack services");
-    behave(SUITE.iter(), filter).env("KURYR_TEST_CLOUD", "openstack").run()
+    behave(SUITE.iter(), filter).env("KURYR_TEST_CLOUD", "openstack").run()?;
+    neutron_is_as_modelled(filter)
+}
+
+/// The development cloud's tests of Neutron's interface, asked of the real one. They remove everything from it first.
+fn neutron_is_as_modelled(filter: Option<&str>) -> Result<()> {
+    say("The development cloud's Neutron tests on the real Neutron");
+    let lab = lab::running()?;
+    // Only its network: the services are on the lab's loopback interface.
+    let runner = format!("nsenter --target {} --net --", lab.pid);
+    let upstream = format!("identity={},networking={}", lab.identity, lab.networking);
+    Cargo::new("test")
+        .args(["--locked", "--package", "devcloud", "--test", "api"])
+        .args(filter)
+        .env(&format!("CARGO_TARGET_{}_RUNNER", host_triple()), runner)
+        .env("KURYR_TEST_UPSTREAM", upstream)
+        .run()
+}
+
+/// Of the machine, as cargo's variables have it.
+fn host_triple() -> String {
+    format!("{}_UNKNOWN_LINUX_GNU", std::env::consts::ARCH.to_uppercase())
 }
 
 /// The cases, without the demo and other programs' tests.

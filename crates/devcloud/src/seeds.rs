@@ -20,7 +20,7 @@ pub(crate) fn seed(model: &mut Model) {
 fn add(model: &mut Model, name: &str, base: std::net::IpAddr, length: u8, default: u8, min: u8) {
     let Ok(prefix) = ipnet::IpNet::new(base, length) else { return };
     let pool = SubnetPool {
-        standard: Standard::new(&project_id("admin"), name.into(), String::new()),
+        standard: Standard::new(&project_id("admin"), name.into(), String::new()).made_at_once(),
         prefixes: vec![prefix],
         default_prefixlen: default,
         min_prefixlen: min,

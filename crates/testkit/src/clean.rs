@@ -114,7 +114,7 @@ impl World {
 }
 
 /// Whether a line of `ip -brief link` names a link as a binding makes them.
-fn is_ours(line: &str) -> bool {
+pub(crate) fn is_ours(line: &str) -> bool {
     ["tap", "t_c", "qvo", "qvb", "qbr"].iter().any(|prefix| line.starts_with(prefix))
 }
 

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use anyhow::Result;
 
-const PREFIX: &str = "kuryr-world-";
+/// Of the names of worlds' directories.
+pub(crate) const PREFIX: &str = "kuryr-world-";
 
 /// Not `/tmp`: on some machines that is memory, and images and volumes are large.
 pub(crate) const HOME: &str = "/var/tmp";

@@ -10,6 +10,11 @@ use serde_json::{Value, json};
 use crate::open_vswitch::BRIDGE;
 use crate::{Inside, World};
 
+/// What names of their links start with.
+pub(crate) const LINK: &str = "nb";
+/// What names of their namespaces start with.
+pub(crate) const NETNS: &str = "neighbour-";
+
 /// A port and the namespace it is plugged into.
 #[derive(Debug)]
 pub(crate) struct Neighbour {
@@ -84,8 +89,8 @@ impl World {
         let short = id.get(..11).unwrap_or_default();
         let neighbour = Neighbour {
             subnet: text(subnet, "id").to_owned(),
-            link: format!("nb{short}"),
-            netns: format!("neighbour-{short}"),
+            link: format!("{LINK}{short}"),
+            netns: format!("{NETNS}{short}"),
             port: id,
         };
         let plugged =

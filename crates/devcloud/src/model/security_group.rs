@@ -47,7 +47,7 @@ impl SecurityGroupRule {
     /// A rule for everything of one family and direction.
     pub(crate) fn any(group: &SecurityGroup, direction: &str, ethertype: &str, remote: Option<&str>) -> Self {
         Self {
-            standard: Standard::new(&group.standard.project_id, String::new(), String::new()),
+            standard: Standard::new(&group.standard.project_id, String::new(), String::new()).made_at_once(),
             security_group_id: group.standard.id.clone(),
             direction: direction.into(),
             ethertype: ethertype.into(),

@@ -41,6 +41,12 @@ impl Standard {
         }
     }
 
+    /// Of what Neutron makes in one step: its first state is revision 0, where networks, ports and groups are at 1.
+    pub(crate) fn made_at_once(mut self) -> Self {
+        self.revision_number = 0;
+        self
+    }
+
     /// Notes a change.
     pub(crate) fn bump(&mut self) {
         self.revision_number += 1;

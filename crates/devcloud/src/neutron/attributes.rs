@@ -133,7 +133,7 @@ impl Attributes {
 
     /// A truth value.
     pub(crate) fn boolean(&mut self, name: &str) -> Result<Option<bool>, Fault> {
-        self.take(name).map(|value| boolean(name, &value)).transpose()
+        self.take(name).map(|value| boolean(&value)).transpose()
     }
 
     /// A truth value only administrators may set to anything but `default`.
@@ -152,7 +152,10 @@ impl Attributes {
             Value::String(text) => text.parse().ok(),
             other => other.as_i64(),
         };
-        let number = number.ok_or_else(|| Fault::attribute(name, format!("'{value}' is not an integer")))?;
+        let number = number.ok_or_else(|| {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            Fault::input(format!("'{text}' is not an integer"))
+        })?;
         let fitting = T::try_from(number);
         fitting.map(Some).map_err(|_| Fault::attribute(name, format!("'{number}' is out of range")))
     }
@@ -235,13 +238,14 @@ impl Attributes {
     }
 }
 
-fn boolean(name: &str, value: &Value) -> Result<bool, Fault> {
+fn boolean(value: &Value) -> Result<bool, Fault> {
     match value {
         Value::Bool(b) => Ok(*b),
         Value::Number(n) if n.as_i64() == Some(1) => Ok(true),
         Value::Number(n) if n.as_i64() == Some(0) => Ok(false),
         Value::String(s) if s.eq_ignore_ascii_case("true") || s == "1" => Ok(true),
         Value::String(s) if s.eq_ignore_ascii_case("false") || s == "0" => Ok(false),
-        other => Err(Fault::attribute(name, format!("'{other}' cannot be converted to boolean"))),
+        Value::String(text) => Err(Fault::input(format!("'{text}' cannot be converted to boolean"))),
+        other => Err(Fault::input(format!("'{other}' cannot be converted to boolean"))),
     }
 }

@@ -11,9 +11,6 @@ use crate::model::network::Network;
 use crate::model::port::DHCP_OWNER;
 use crate::model::standard::Standard;
 
-/// Smallest and largest MTU Neutron takes.
-const MTU: std::ops::RangeInclusive<u32> = 68..=65535;
-
 impl Writable for Network {
     fn add(model: &mut Model, caller: &Caller, mut item: Attributes) -> Result<String, Fault> {
         let owner = item.owner(&caller.project_id)?;
@@ -109,11 +106,15 @@ fn write(model: &Model, caller: &Caller, network: &mut Network, item: &mut Attri
     if let Some(domain) = item.text("dns_domain")? {
         network.dns_domain = dns_domain(&domain)?;
     }
-    if let Some(mtu) = item.number::<u32>("mtu")? {
-        if !MTU.contains(&mtu) {
-            return Err(Fault::attribute("mtu", format!("'{mtu}' is not between 68 and 65535")));
+    if let Some(mtu) = item.number::<i64>("mtu")? {
+        let wanted = u32::try_from(mtu);
+        let wanted =
+            wanted.map_err(|_| Fault::attribute("mtu", format!("'{mtu}' should be non-negative")))?;
+        if wanted > model.default_mtu {
+            let most = model.default_mtu;
+            return Err(Fault::input(format!("Requested MTU is too big, maximum is {most}")));
         }
-        network.mtu = mtu;
+        network.mtu = wanted;
     }
     Ok(())
 }

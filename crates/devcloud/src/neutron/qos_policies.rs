@@ -88,7 +88,7 @@ impl Writable for QosPolicy {
             return Err(Fault::policy("create_policy"));
         }
         let mut policy = Self {
-            standard: Standard::new(&owner, String::new(), String::new()),
+            standard: Standard::new(&owner, String::new(), String::new()).made_at_once(),
             shared: false,
             is_default: false,
             rules: Vec::new(),

@@ -64,10 +64,9 @@ impl Query {
                 _ => query.filters.entry(key).or_default().push(value),
             }
         }
-        if !directions.is_empty() && directions.len() != keys.len() {
+        if directions.len() != keys.len() {
             return Err(Fault::request("The number of sort_keys and sort_dirs must be same"));
         }
-        directions.resize(keys.len(), false);
         query.sort = keys.into_iter().zip(directions).collect();
         Ok(query)
     }

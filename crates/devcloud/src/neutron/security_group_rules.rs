@@ -78,7 +78,8 @@ fn read(model: &Model, caller: &Caller, mut item: Attributes) -> Result<Security
     let ethertype = item.text("ethertype")?.unwrap_or_else(|| "IPv4".into());
     let ethertype = one_of("ethertype", &ethertype, ["IPv4", "IPv6"])?;
     let rule = SecurityGroupRule {
-        standard: Standard::new(&owner, String::new(), item.text("description")?.unwrap_or_default()),
+        standard: Standard::new(&owner, String::new(), item.text("description")?.unwrap_or_default())
+            .made_at_once(),
         security_group_id: group_id,
         direction,
         ethertype,
@@ -132,8 +133,9 @@ fn check_remote(model: &Model, caller: &Caller, rule: &SecurityGroupRule) -> Res
         visible::<SecurityGroup>(model, caller, group)?;
         if rule.remote_ip_prefix.is_some() {
             return Err(Fault::bad(
-                "SecurityGroupMultipleRemoteEntitiesProvided",
-                "Only one of remote_ip_prefix or remote_group_id may be provided.",
+                // Neutron spells it so.
+                "SecurityGroupMultipleRemoteEntites",
+                "Only one of remote_ip_prefix or remote_group_id or remote_address_group_id may be provided.",
             ));
         }
     }

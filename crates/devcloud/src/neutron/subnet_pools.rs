@@ -25,7 +25,8 @@ impl Writable for SubnetPool {
         let min = item.number::<u8>("min_prefixlen")?.unwrap_or(if longest == 32 { 8 } else { 64 });
         let max = item.number::<u8>("max_prefixlen")?.unwrap_or(longest);
         let pool = SubnetPool {
-            standard: Standard::new(&owner, name, item.text("description")?.unwrap_or_default()),
+            standard: Standard::new(&owner, name, item.text("description")?.unwrap_or_default())
+                .made_at_once(),
             prefixes: merge(&prefixes),
             default_prefixlen: item.number("default_prefixlen")?.unwrap_or(min),
             min_prefixlen: min,

@@ -155,9 +155,5 @@ pub(crate) fn check_range(cidr: &IpNet) -> Result<(), Fault> {
     if cidr.prefix_len() == 0 {
         return Err(Fault::input("0 is not allowed as CIDR prefix length"));
     }
-    let network = cidr.network();
-    if network.is_multicast() || network.is_loopback() {
-        return Err(Fault::input(format!("Multicast and loopback addresses are not supported: '{cidr}'")));
-    }
     Ok(())
 }

@@ -59,7 +59,8 @@ impl Writable for Subnet {
             &owner,
             item.text("name")?.unwrap_or_default(),
             item.text("description")?.unwrap_or_default(),
-        );
+        )
+        .made_at_once();
         let ra_mode = ipv6_mode(&mut item, "ipv6_ra_mode", ip_version)?;
         let address_mode = ipv6_mode(&mut item, "ipv6_address_mode", ip_version)?;
         let pools = pools(&mut item)?;

@@ -31,7 +31,10 @@ pub(crate) fn parse_tags(value: &Value) -> Result<Vec<String>, Fault> {
     for tag in value.as_array().ok_or_else(invalid)? {
         let tag = tag.as_str().ok_or_else(invalid)?;
         check_tag(tag)?;
-        add_missing(&mut tags, tag);
+        if tags.iter().any(|known| known == tag) {
+            return Err(Fault::input(format!("Duplicate items in the list: '{tag}'")));
+        }
+        tags.push(tag.to_owned());
     }
     Ok(tags)
 }

@@ -11,6 +11,11 @@ async fn auto_subnet(cloud: &Cloud, network: &str, mode: &str) -> String {
     id(&cloud.create("subnets", "subnet", body).await)
 }
 
+/// The addresses of a port, with `10.1.0.x` for the one Neutron chose: it may be any.
+fn with_any(port: &Value) -> Vec<&str> {
+    addresses(port).into_iter().map(|a| if a.starts_with("10.1.0.") { "10.1.0.x" } else { a }).collect()
+}
+
 fn addresses(port: &Value) -> Vec<&str> {
     port["fixed_ips"].as_array().unwrap().iter().map(|ip| ip["ip_address"].as_str().unwrap()).collect()
 }
@@ -27,7 +32,7 @@ async fn every_port_gets_the_address_its_host_makes_whatever_it_asks_for() {
             cloud.port(json!({"network_id": network, "mac_address": mac, "fixed_ips": fixed}))
         };
         let port = make(1, json!([{"subnet_id": four}])).await.body["port"].clone();
-        assert_eq!(addresses(&port), ["10.1.0.2", MADE]);
+        assert_eq!(with_any(&port), ["10.1.0.x", MADE]);
         let port = make(2, json!([{"subnet_id": six}])).await.body["port"].clone();
         assert_eq!(addresses(&port), ["fd00:1::f816:3eff:fe00:2"]);
         let port = make(3, json!([])).await.body["port"].clone();
@@ -47,7 +52,7 @@ async fn a_self_made_address_stays_through_updates_and_follows_the_mac() {
     let four = cloud.subnet(&network, "10.1.0.0/24").await;
     let six = auto_subnet(&cloud, &network, "slaac").await;
     let port = cloud.port(json!({"network_id": network, "mac_address": MAC})).await.body["port"].clone();
-    assert_eq!(addresses(&port), ["10.1.0.2", MADE]);
+    assert_eq!(with_any(&port), ["10.1.0.x", MADE]);
     let path = format!("ports/{}", id(&port));
     let change = |body: Value| cloud.put(&path, json!({"port": body}));
     let moved = change(json!({"fixed_ips": [{"subnet_id": four, "ip_address": "10.1.0.9"}]})).await;
@@ -68,10 +73,10 @@ async fn a_new_auto_address_subnet_reaches_the_ports_that_are_there_and_leaves_w
     let path = format!("ports/{port}");
     let six = auto_subnet(&cloud, &network, "slaac").await;
     let shown = cloud.get(&path).await.body["port"].clone();
-    assert_eq!(addresses(&shown), ["10.1.0.2", MADE]);
+    assert_eq!(with_any(&shown), ["10.1.0.x", MADE]);
     assert_eq!(shown["revision_number"], 2);
     assert_eq!(cloud.delete(&format!("subnets/{six}")).await.status, 204);
-    assert_eq!(addresses(&cloud.get(&path).await.body["port"]), ["10.1.0.2"]);
+    assert_eq!(with_any(&cloud.get(&path).await.body["port"]), ["10.1.0.x"]);
 }
 
 #[tokio::test]

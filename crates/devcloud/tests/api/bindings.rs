@@ -10,7 +10,7 @@ async fn option(cloud: &Cloud, settings: Value) -> Value {
 
 #[tokio::test]
 async fn a_direct_port_is_bound_only_where_an_sriov_agent_is() {
-    let cloud = Cloud::start().await;
+    let cloud = Cloud::own().await;
     let network = json!({"provider:network_type": "vlan", "provider:physical_network": "phys",
                          "provider:segmentation_id": 120});
     let network = id(&cloud.create("networks", "network", network).await);
@@ -47,7 +47,7 @@ async fn a_direct_port_is_bound_only_where_an_sriov_agent_is() {
 
 #[tokio::test]
 async fn a_changed_kind_or_profile_binds_anew_and_a_failed_binding_is_tried_again() {
-    let cloud = Cloud::start().await;
+    let cloud = Cloud::own().await;
     let network = cloud.network().await;
     let port = cloud.port(json!({"network_id": network, "binding:host_id": "h1"})).await.body["port"].clone();
     let path = format!("ports/{}", id(&port));
@@ -69,7 +69,7 @@ async fn a_changed_kind_or_profile_binds_anew_and_a_failed_binding_is_tried_agai
 
 #[tokio::test]
 async fn an_ovs_port_says_its_bridge_and_its_plug() {
-    let cloud = Cloud::start().await;
+    let cloud = Cloud::own().await;
     let network = cloud.network().await;
     let bind = || cloud.port(json!({"network_id": network, "binding:host_id": "h1"}));
     option(&cloud, json!({"vif_type": "ovs"})).await;
@@ -82,7 +82,7 @@ async fn an_ovs_port_says_its_bridge_and_its_plug() {
 
 #[tokio::test]
 async fn only_administrators_write_a_profile() {
-    let cloud = Cloud::start().await;
+    let cloud = Cloud::own().await;
     let demo = cloud.login("demo", "demo", "demo").await;
     let path = "/networking/v2.0/networks";
     let network = cloud.call(&demo, "POST", path, Some(json!({"network": {}}))).await;
@@ -100,7 +100,7 @@ async fn only_administrators_write_a_profile() {
 
 #[tokio::test]
 async fn without_agents_new_ports_stay_down_until_they_are_back() {
-    let cloud = Cloud::start().await;
+    let cloud = Cloud::own().await;
     let network = cloud.network().await;
     let bind = || cloud.port(json!({"network_id": network, "binding:host_id": "h1"}));
     let old = id(&bind().await.body["port"]);

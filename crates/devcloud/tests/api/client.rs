@@ -2,13 +2,24 @@
 
 use std::time::Duration;
 
+use devcloud::upstream::{RunningFront, UpstreamFront, UpstreamOptions};
 use devcloud::{DevCloud, Options, Running};
 use serde_json::{Value, json};
+use tokio::sync::{Mutex, MutexGuard};
+
+/// Names real services to be tested instead of the development cloud.
+const UPSTREAM: &str = "KURYR_TEST_UPSTREAM";
+/// Of every user there.
+const UPSTREAM_PASSWORD: &str = "secret";
+/// There is one set of them.
+static TURN: Mutex<()> = Mutex::const_new(());
 
 pub(crate) struct Cloud {
     /// Where everything is, without a slash at the end.
     pub(crate) base: String,
     running: Option<Running>,
+    /// Real services behind it, and our turn on them.
+    upstream: Option<(RunningFront, MutexGuard<'static, ()>)>,
     pub(crate) http: reqwest::Client,
     pub(crate) token: String,
 }
@@ -46,8 +57,64 @@ pub(crate) fn password(user: &str, password: &str, project: &str) -> Value {
 }
 
 impl Cloud {
+    /// The cloud to be tested: the development cloud, or the real services that `KURYR_TEST_UPSTREAM` names, such as
+    /// `identity=http://127.0.0.1:5001,networking=http://127.0.0.1:9696`, all of whose networks, ports, pools and
+    /// groups are removed first. What holds of both is tested with this one.
     pub(crate) async fn start() -> Self {
+        match std::env::var(UPSTREAM) {
+            Ok(services) if !services.is_empty() => Self::before(&services).await,
+            _ => Self::own().await,
+        }
+    }
+
+    /// A development cloud, whatever else there is: for what only it does.
+    pub(crate) async fn own() -> Self {
         Self::with(options()).await
+    }
+
+    async fn before(services: &str) -> Self {
+        let turn = TURN.lock().await;
+        let upstreams = services.split(',').map(|s| s.parse().unwrap()).collect();
+        let front = UpstreamFront::start(UpstreamOptions {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            upstreams,
+            latency: Duration::ZERO,
+        });
+        let front = front.await.unwrap();
+        let mut cloud = Self::at(&format!("http://{}", front.addr), UPSTREAM_PASSWORD).await;
+        cloud.upstream = Some((front, turn));
+        cloud.empty().await;
+        cloud.admin("DELETE", "log", None).await;
+        cloud
+    }
+
+    /// Removes everything but what the cloud was set up with.
+    async fn empty(&self) {
+        for quota in self.get("quotas").await.body["quotas"].as_array().into_iter().flatten() {
+            self.delete(&format!("quotas/{}", quota["project_id"].as_str().unwrap())).await;
+        }
+        let mut left = String::new();
+        for _ in 0..5 {
+            left.clear();
+            for path in ["ports", "networks", "subnetpools", "security-groups", "qos/policies"] {
+                let key = path.rsplit('/').next().unwrap_or_default().replace('-', "_");
+                let listed = self.get(path).await.body;
+                for item in listed[&key].as_array().into_iter().flatten() {
+                    let name = item["name"].as_str().unwrap_or_default();
+                    if ["default", "kuryr", "kuryr6"].contains(&name) {
+                        continue;
+                    }
+                    let answer = self.delete(&format!("{path}/{}", id(item))).await;
+                    if !matches!(answer.status, 204 | 404) {
+                        left = format!("{path}: {answer:?}");
+                    }
+                }
+            }
+            if left.is_empty() {
+                return;
+            }
+        }
+        panic!("the cloud cannot be emptied: {left}");
     }
 
     pub(crate) async fn with(options: Options) -> Self {
@@ -62,7 +129,8 @@ impl Cloud {
     pub(crate) async fn at(base: &str, password: &str) -> Self {
         let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(Duration::from_secs(20));
         let http = http.user_agent("test/1").build().unwrap();
-        let mut cloud = Self { base: base.to_owned(), running: None, http, token: String::new() };
+        let mut cloud =
+            Self { base: base.to_owned(), running: None, upstream: None, http, token: String::new() };
         cloud.token = cloud.login("admin", password, "admin").await;
         cloud
     }
@@ -72,6 +140,7 @@ impl Cloud {
     }
 
     pub(crate) async fn login(&self, user: &str, secret: &str, project: &str) -> String {
+        let secret = if self.upstream.is_some() { UPSTREAM_PASSWORD } else { secret };
         self.issue(&password(user, secret, project)).await.unwrap()
     }
 

@@ -6,7 +6,7 @@ use crate::client::Cloud;
 
 #[tokio::test]
 async fn an_agent_that_takes_its_time_makes_its_port_later() {
-    let cloud = Cloud::start().await;
+    let cloud = Cloud::own().await;
     let settings = json!({"dhcp_delay_ms": 400});
     assert_eq!(cloud.admin("POST", "options", Some(settings)).await.body["dhcp_delay_ms"], 400);
     let network = cloud.network().await;
@@ -29,7 +29,7 @@ async fn an_agent_that_takes_its_time_makes_its_port_later() {
 
 #[tokio::test]
 async fn a_network_removed_meanwhile_gets_no_agents_port() {
-    let cloud = Cloud::start().await;
+    let cloud = Cloud::own().await;
     cloud.admin("POST", "options", Some(json!({"dhcp_delay_ms": 100}))).await;
     let network = cloud.network().await;
     let body = json!({"network_id": network, "ip_version": 4, "cidr": "10.1.0.0/24"});

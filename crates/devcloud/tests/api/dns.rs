@@ -4,7 +4,7 @@ use crate::client::{Cloud, id};
 
 #[tokio::test]
 async fn a_port_has_the_name_it_was_given_for_each_of_its_addresses() {
-    let cloud = Cloud::start().await;
+    let cloud = Cloud::own().await;
     let network = cloud.network().await;
     cloud.subnet(&network, "10.1.0.0/24").await;
     cloud.subnet(&network, "fd00:1::/64").await;

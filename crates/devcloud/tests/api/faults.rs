@@ -111,7 +111,7 @@ async fn a_held_request_waits_for_its_release_even_if_its_caller_left() {
 
 #[tokio::test]
 async fn stopping_does_not_wait_for_those_held() {
-    let cloud = Cloud::start().await;
+    let cloud = Cloud::own().await;
     plan(&cloud, json!({"path": "*/networks", "action": {"hold": "after"}})).await;
     let request = cloud.request(&cloud.token, "GET", "/networking/v2.0/networks", None);
     let waiting = tokio::spawn(async move { request.send().await.unwrap().status() });
@@ -124,7 +124,7 @@ async fn stopping_does_not_wait_for_those_held() {
 
 #[tokio::test]
 async fn the_state_shows_everything_that_could_leak() {
-    let cloud = Cloud::start().await;
+    let cloud = Cloud::own().await;
     let network = cloud.create("networks", "network", json!({})).await;
     let state = cloud.admin("GET", "state", None).await.body;
     assert_eq!(state["networks"][0]["id"], id(&network));

@@ -6,7 +6,7 @@ use crate::client::{Cloud, options, password, read};
 
 #[tokio::test]
 async fn versions_are_public_and_services_are_not() {
-    let cloud = Cloud::start().await;
+    let cloud = Cloud::own().await;
     let bare = |path: &str| {
         let url = format!("{}{path}", cloud.base);
         let request = cloud.http.get(url);
@@ -32,7 +32,7 @@ async fn versions_are_public_and_services_are_not() {
 
 #[tokio::test]
 async fn a_password_gives_a_token_with_a_catalog() {
-    let cloud = Cloud::start().await;
+    let cloud = Cloud::own().await;
     let url = format!("{}/identity/v3/auth/tokens", cloud.base);
     let answer = cloud.http.post(url).json(&password("demo", "demo", "demo")).send().await.unwrap();
     assert_eq!(answer.status(), 201);
@@ -66,7 +66,7 @@ async fn wrong_proofs_are_refused_alike() {
 
 #[tokio::test]
 async fn application_credentials_trusts_and_tokens_authenticate_too() {
-    let cloud = Cloud::start().await;
+    let cloud = Cloud::own().await;
     let credential = |secret: &str, extra: Value| {
         let mut auth = json!({"identity": {"methods": ["application_credential"],
             "application_credential": {"id": devcloud::APPLICATION_CREDENTIAL_ID, "secret": secret}}});
@@ -101,7 +101,7 @@ async fn tokens_expire_and_can_be_revoked() {
     tokio::time::sleep(Duration::from_millis(350)).await;
     assert_eq!(cloud.get("networks").await.status, 401);
 
-    let cloud = Cloud::start().await;
+    let cloud = Cloud::own().await;
     let demo = cloud.login("demo", "demo", "demo").await;
     let auth = format!("{}/identity/v3/auth/tokens", cloud.base);
     let ask = |method: reqwest::Method| {

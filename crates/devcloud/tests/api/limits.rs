@@ -4,7 +4,7 @@ use crate::client::{Cloud, id};
 
 #[tokio::test]
 async fn a_reached_quota_refuses_and_is_counted() {
-    let cloud = Cloud::start().await;
+    let cloud = Cloud::own().await;
     let network = cloud.create("networks", "network", json!({})).await;
     let project = network["project_id"].as_str().unwrap().to_owned();
     let limits = json!({"quota": {"network": 1, "port": 2}});
@@ -25,7 +25,7 @@ async fn a_reached_quota_refuses_and_is_counted() {
 
 #[tokio::test]
 async fn a_member_reads_its_quota_and_changes_none() {
-    let cloud = Cloud::start().await;
+    let cloud = Cloud::own().await;
     let demo = cloud.login("demo", "demo", "demo").await;
     let project =
         cloud.admin("GET", "state", None).await.body["projects"]["demo"].as_str().unwrap().to_owned();

@@ -48,7 +48,7 @@ async fn a_damaged_state_file_is_named_and_left_alone() {
 
 #[tokio::test]
 async fn a_taken_address_is_named() {
-    let cloud = Cloud::start().await;
+    let cloud = Cloud::own().await;
     let mut chosen = options();
     let address = cloud.base.strip_prefix("http://").unwrap();
     chosen.listen = address.parse().unwrap();

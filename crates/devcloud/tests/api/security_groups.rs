@@ -5,7 +5,9 @@ use crate::client::{Cloud, id};
 #[tokio::test]
 async fn the_default_group_lets_all_out_and_members_in() {
     let cloud = Cloud::start().await;
-    let groups = cloud.get("security-groups").await.body["security_groups"].clone();
+    let network = cloud.create("networks", "network", json!({})).await;
+    let mine = format!("security-groups?name=default&project_id={}", network["project_id"].as_str().unwrap());
+    let groups = cloud.get(&mine).await.body["security_groups"].clone();
     assert_eq!(groups.as_array().unwrap().len(), 1);
     let rules = groups[0]["security_group_rules"].as_array().unwrap();
     let count = |direction: &str, remote: &Value| {
@@ -64,7 +66,7 @@ async fn rules_are_checked_as_neutron_does() {
     make(json!({"remote_group_id": "nothing"})).await.refused(404, "SecurityGroupNotFound");
     make(json!({"remote_group_id": other, "remote_ip_prefix": "10.0.0.0/8"}))
         .await
-        .refused(400, "SecurityGroupMultipleRemoteEntitiesProvided");
+        .refused(400, "SecurityGroupMultipleRemoteEntites");
     make(json!({"direction": "sideways"})).await.refused(400, "HTTPBadRequest");
     assert_eq!(make(json!({"protocol": "TCP", "remote_group_id": other})).await.status, 201);
 

@@ -64,7 +64,8 @@ async fn subnets_are_cut_from_a_pool_by_first_fit_and_never_twice() {
 async fn devstacks_default_pools_are_there() {
     let cloud = Cloud::start().await;
     let pools =
-        cloud.get("subnetpools?is_default=true&sort_key=ip_version").await.body["subnetpools"].clone();
+        cloud.get("subnetpools?is_default=true&sort_key=ip_version&sort_dir=asc").await.body["subnetpools"]
+            .clone();
     assert_eq!(pools[0]["name"], "kuryr");
     assert_eq!(pools[0]["prefixes"], json!(["10.10.0.0/16"]));
     assert_eq!(pools[1]["prefixes"], json!(["fd10:10::/48"]));

@@ -23,7 +23,7 @@ async fn front(upstreams: &[String]) -> RunningFront {
 
 /// A cloud, the front before it and a client of that front.
 async fn before_a_cloud() -> (Cloud, RunningFront, Cloud) {
-    let behind = Cloud::start().await;
+    let behind = Cloud::own().await;
     let front = front(&[
         format!("identity={}/identity", behind.base),
         format!("networking={}/networking", behind.base),

@@ -4,7 +4,7 @@ use crate::client::Cloud;
 
 #[tokio::test]
 async fn the_volume_service_answers_behind_the_same_gate() {
-    let cloud = Cloud::start().await;
+    let cloud = Cloud::own().await;
     let project =
         cloud.admin("GET", "state", None).await.body["projects"]["admin"].as_str().unwrap().to_owned();
     let path = format!("/volume/v3/{project}/volumes");

@@ -1,5 +1,6 @@
 //! Where a world stands: a private host of its own, or the lab's.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 
@@ -7,7 +8,7 @@ use anyhow::{Context, Result};
 use private_host::{Place, PrivateHost, Settings};
 use rustix::fs::{FlockOperation, flock};
 
-use super::WorldOptions;
+use super::{WorldOptions, abandoned};
 use crate::{CloudKind, leftovers};
 
 /// The host under a world and its directory there.
@@ -20,6 +21,8 @@ pub(super) struct Ground {
     dir: tempfile::TempDir,
     /// Held while we use the lab: there is one engine and one front in it at a time.
     _turn: Option<File>,
+    /// What was in the lab's cloud before a world that was killed.
+    abandoned: Option<BTreeSet<String>>,
 }
 
 impl Ground {
@@ -36,16 +39,24 @@ impl Ground {
                     root: options.root.clone(),
                     share: vec![bin, dir.path().to_owned()],
                 })?;
-                Ok(Self { pid: host.pid(), place: host.place(), own: Some(host), dir, _turn: None })
+                Ok(Self {
+                    pid: host.pid(),
+                    place: host.place(),
+                    own: Some(host),
+                    dir,
+                    _turn: None,
+                    abandoned: None,
+                })
             }
             CloudKind::OpenStack => {
                 let lab = lab::openstack::running()?;
                 let turn = File::create(lab.share.join("turn")).context("the lab's shared directory")?;
                 flock(&turn, FlockOperation::LockExclusive).context("wait for our turn in the lab")?;
+                let abandoned = abandoned::end(lab.pid, &lab.share)?;
                 leftovers::remove(&lab.share);
                 let dir = leftovers::directory(&lab.share)?;
                 let place = Place::join(lab.pid, dir.path())?;
-                Ok(Self { own: None, pid: lab.pid, place, dir, _turn: Some(turn) })
+                Ok(Self { own: None, pid: lab.pid, place, dir, _turn: Some(turn), abandoned })
             }
         }
     }
@@ -62,6 +73,10 @@ impl Ground {
 
     pub(super) fn place(&self) -> &Place {
         &self.place
+    }
+
+    pub(super) fn abandoned(&self) -> Option<&BTreeSet<String>> {
+        self.abandoned.as_ref()
     }
 
     pub(super) fn pid(&self) -> u32 {

@@ -1,9 +1,11 @@
 //! A host with an engine, a cloud and the plugin.
 
+mod abandoned;
 mod engine;
 mod ground;
 mod processes;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -11,7 +13,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use private_host::{Docker, DockerOptions, HostProcess, Place, Root};
 
-use crate::clean::Inventory;
 use crate::neighbours::Neighbour;
 use crate::{Cloud, CloudKind};
 use ground::Ground;
@@ -40,8 +41,8 @@ pub struct World {
     /// The cloud.
     pub cloud: Cloud,
     kind: CloudKind,
-    /// What was in the cloud before us.
-    found: Inventory,
+    /// Keys of what was in the cloud before us.
+    found: BTreeSet<String>,
     pub(crate) neighbours: Mutex<Vec<Neighbour>>,
     kuryr: String,
     ground: Ground,
@@ -64,13 +65,17 @@ impl World {
             docker,
             cloud,
             kind: options.cloud,
-            found: Inventory::new(),
+            found: BTreeSet::new(),
             neighbours: Mutex::default(),
             kuryr,
             ground,
         };
         world.start_cloud()?;
-        world.found = world.inventory()?;
+        if world.ground.is_shared() {
+            world.sweep(world.ground.abandoned())?;
+            world.found = world.inventory()?.into_keys().collect();
+            world.note_found()?;
+        }
         world.write_config("demo", "secret")?;
         world.start_plugin()?;
         Ok(world)
@@ -123,7 +128,7 @@ impl Drop for World {
             plugin.kill();
         }
         if self.ground.is_shared() {
-            self.clear_cloud();
+            self.clear_cloud(&self.found);
             self.docker.stop();
         }
         if let Some(front) = self.front.take() {
@@ -150,14 +155,14 @@ impl World {
     }
 
     /// Removes from a cloud that others use after us what was not there before: a case that failed leaves things.
-    fn clear_cloud(&self) {
+    fn clear_cloud(&self, found: &BTreeSet<String>) {
         self.drop_neighbours();
         let _ = self.cloud.clear_faults();
         let now = self.inventory().unwrap_or_default();
         let new = |collection: &str| {
             let prefix = format!("{collection}/");
             now.keys()
-                .filter(|key| key.starts_with(&prefix) && !self.found.contains_key(*key))
+                .filter(|key| key.starts_with(&prefix) && !found.contains(*key))
                 .map(|key| key.trim_start_matches(&prefix).to_owned())
                 .collect::<Vec<_>>()
         };

@@ -116,6 +116,9 @@ fn run(name: &str, case: fn(&mut World) -> Result<()>) -> Result<Completion, Fai
         Ok(Err(error)) => format!("{error:#}"),
         Err(_) => "the case panicked, see above".to_owned(),
     };
+    if std::env::var_os("KURYR_TEST_TIMES").is_some() {
+        eprintln!("{failure}");
+    }
     let tail = |text: String| {
         text.lines().rev().take(60).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n")
     };

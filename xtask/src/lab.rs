@@ -1,5 +1,7 @@
 //! `cargo xtask lab`.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
 use clap::Subcommand;
 use serde::Deserialize;
@@ -82,6 +84,8 @@ pub(crate) fn up() -> Result<()> {
 pub(crate) struct Running {
     /// First process of its host.
     pub(crate) pid: u32,
+    /// A directory with the same path inside and outside.
+    pub(crate) share: PathBuf,
     /// Keystone's address inside.
     pub(crate) identity: String,
     /// Neutron's address inside.

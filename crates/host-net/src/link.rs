@@ -217,7 +217,12 @@ impl Links {
         }
     }
 
-    pub(crate) async fn delete(&self, link: &LinkInfo) -> Result<()> {
+    /// Deletes the very link that was looked at, by its number: another one that took its name since stays. A gone
+    /// one is deleted.
+    ///
+    /// # Errors
+    /// As [`Self::delete_link`].
+    pub async fn delete(&self, link: &LinkInfo) -> Result<()> {
         let on = Subject::new("deleting", &link.name);
         match self.change(on, RouteNetlinkMessage::DelLink(about(link.index)), 0).await {
             Err(error) if error.is_absent() => Ok(()),

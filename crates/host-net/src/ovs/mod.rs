@@ -91,15 +91,16 @@ impl OpenVswitch {
     }
 
     /// Puts the link into the bridge and waits until ovs-vswitchd forwards its frames. A port of ours that is there
-    /// already gets the external ids; if its link was made anew since, ovs-vswitchd is made to look again.
+    /// already gets the external ids; if its link was made anew since, or nobody knows, ovs-vswitchd is made to look
+    /// again.
     ///
     /// When this fails after the database took the port, [`Self::delete_port`] takes it away.
     ///
     /// # Errors
     /// [`Error::Absent`] without such a link, [`Error::NoBridge`], [`Error::OvsForeign`] when the name is taken by a
-    /// port in another bridge, by one without our mark or by one with another `iface-id`, [`Error::OvsPort`] when ovs-vswitchd cannot use the link,
-    /// [`Error::OvsNotProcessed`] when ovs-vswitchd does not run, and those of the database: [`Error::OvsAbsent`],
-    /// [`Error::OvsNoAnswer`], [`Error::OvsRefused`], [`Error::OvsMalformed`].
+    /// port in another bridge, by one without our mark or by one with another `iface-id`, [`Error::OvsPort`] when
+    /// ovs-vswitchd cannot use the link, [`Error::OvsNotProcessed`] when ovs-vswitchd does not run, and those of the
+    /// database: [`Error::OvsAbsent`], [`Error::OvsNoAnswer`], [`Error::OvsRefused`], [`Error::OvsMalformed`].
     pub async fn ensure_port(&self, port: &PortSpec) -> Result<()> {
         let on = Subject::new("adding port", checked(&port.name)?);
         self.repeat(on, |deadline| self.ensure_once(port, deadline)).await
@@ -115,7 +116,8 @@ impl OpenVswitch {
         self.repeat(on, |_| self.delete_once(name, None)).await
     }
 
-    /// As [`Self::delete_port`], but only the port of this Neutron port: one whose `iface-id` is another is refused.
+    /// As [`Self::delete_port`], but only the port of this Neutron port: one with another `iface-id`, or with none, is
+    /// refused.
     ///
     /// # Errors
     /// As [`Self::delete_port`].
@@ -132,29 +134,12 @@ impl OpenVswitch {
         self.repeat(Subject::new("listing ports of", owner), |_| self.list_once(owner)).await
     }
 
-    /// `external_ids` of the interface of this name; `None`: there is none.
-    ///
-    /// # Errors
-    /// Those of the database as for [`Self::ensure_port`].
-    pub async fn external_ids(&self, interface: &str) -> Result<Option<BTreeMap<String, String>>> {
-        self.repeat(Subject::new("reading interface", interface), |_| self.external_ids_once(interface)).await
-    }
-
     /// How a bridge forwards: `netdev` in ovs-vswitchd itself, `system` in the kernel. `None`: no such bridge.
     ///
     /// # Errors
     /// Those of the database as for [`Self::ensure_port`].
     pub async fn datapath_type(&self, bridge: &str) -> Result<Option<String>> {
         self.repeat(Subject::new("reading bridge", bridge), |_| self.datapath_once(bridge)).await
-    }
-
-    async fn external_ids_once(
-        &self,
-        interface: &str,
-    ) -> std::result::Result<Option<BTreeMap<String, String>>, Failure> {
-        let query = transaction::select("Interface", transaction::named(interface), &["external_ids"]);
-        let results = self.connect().await?.transact(vec![query]).await?;
-        row::rows(results.first())?.first().map(|found| row::map(found, "external_ids")).transpose()
     }
 
     async fn datapath_once(&self, bridge: &str) -> std::result::Result<Option<String>, Failure> {

@@ -48,8 +48,9 @@ impl OpenVswitch {
             if let Some(wanted) = external_ids.get(IFACE_ID) {
                 same_neutron_port(&spec.name, found, wanted)?;
             }
-            if found.get(LINK_INDEX).is_some_and(|attached| *attached != index.to_string()) {
-                let next_cfg = drop_row(&mut connection, port, interface).await?;
+            // A port of an earlier release, or of the predecessor, does not tell.
+            if found.get(LINK_INDEX) != Some(&index.to_string()) {
+                let next_cfg = drop_row(&mut connection, port, interface, found.get(IFACE_ID)).await?;
                 processed(&mut connection, next_cfg, deadline, None).await?;
                 present = Present::Nothing;
             }
@@ -65,10 +66,10 @@ impl OpenVswitch {
                 operations.extend(transaction::add_port(&spec.bridge, &spec.name, &external_ids));
                 operations
             }
-            Present::Ours { port, interface, .. } => {
+            Present::Ours { port, interface, external_ids: found } => {
                 vec![
                     still_in(port, &spec.bridge),
-                    still_ours(interface),
+                    still_ours(interface, found.get(IFACE_ID)),
                     transaction::set_external_ids(interface, &external_ids),
                 ]
             }
@@ -90,10 +91,14 @@ impl OpenVswitch {
         match look(&mut connection, name, None).await? {
             Present::Nothing => Ok(()),
             Present::Ours { port, interface, external_ids } => {
+                let found = external_ids.get(IFACE_ID);
                 if let Some(wanted) = iface_id {
                     same_neutron_port(name, &external_ids, wanted)?;
+                    if found.is_none() {
+                        return Err(foreign(name, "has no iface-id in its external_ids"));
+                    }
                 }
-                drop_row(&mut connection, &port, &interface).await.map(drop)
+                drop_row(&mut connection, &port, &interface, found).await.map(drop)
             }
             Present::Foreign(found) => Err(foreign(name, &found)),
         }
@@ -153,9 +158,14 @@ fn same_neutron_port(name: &str, found: &BTreeMap<String, String>, wanted: &str)
     }
 }
 
-/// Removes the port unless its mark went away meanwhile.
-async fn drop_row(connection: &mut Connection, port: &str, interface: &str) -> Result<i64, Failure> {
-    let mut operations = vec![still_ours(interface), transaction::drop_port(port)];
+/// Removes the port unless its mark or its Neutron port changed meanwhile.
+async fn drop_row(
+    connection: &mut Connection,
+    port: &str,
+    interface: &str,
+    iface_id: Option<&String>,
+) -> Result<i64, Failure> {
+    let mut operations = vec![still_ours(interface, iface_id), transaction::drop_port(port)];
     operations.extend(transaction::announce());
     announced(&connection.transact(operations).await?)
 }
@@ -200,11 +210,12 @@ fn announced(results: &[Value]) -> Result<i64, Failure> {
     found.flatten().ok_or_else(|| Failure::malformed("a database without the row of Open_vSwitch"))
 }
 
-fn still_ours(interface: &str) -> Value {
-    transaction::must_exist(
-        "Interface",
-        transaction::both(transaction::with_id(interface), transaction::marked(OWNER.1)),
-    )
+fn still_ours(interface: &str, iface_id: Option<&String>) -> Value {
+    let mut conditions = transaction::both(transaction::with_id(interface), transaction::marked(OWNER.1));
+    if let Some(id) = iface_id {
+        conditions = transaction::both(conditions, transaction::with_external_id(IFACE_ID, id));
+    }
+    transaction::must_exist("Interface", conditions)
 }
 
 fn still_in(port: &str, bridge: &str) -> Value {

@@ -26,7 +26,12 @@ pub(super) fn holding(column: &str, id: &str) -> Value {
 
 /// Rows of ours by their mark.
 pub(super) fn marked(owner: &str) -> Value {
-    json!([["external_ids", "includes", ["map", [["owner", owner]]]]])
+    with_external_id("owner", owner)
+}
+
+/// Rows with this entry among their external ids.
+pub(super) fn with_external_id(name: &str, value: &str) -> Value {
+    json!([["external_ids", "includes", ["map", [[name, value]]]]])
 }
 
 /// The transaction fails as a whole unless such a row exists, now.

@@ -1,7 +1,7 @@
 //! Adding, deleting and finding ports.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use host_net::ovs::{Error, PortSpec};
 use host_net::{Links, VethSpec};
@@ -237,5 +237,48 @@ fn a_hundred_ports_come_and_go_at_once() {
         let deleted = futures_util::future::join_all(names.iter().map(|name| ovs.delete_port(name))).await;
         assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
         assert_eq!(switch.vsctl("list-ports br-int"), "");
+    });
+}
+
+#[test]
+fn a_port_that_tells_no_link_is_attached_anew_and_one_without_neutron_port_is_not_deleted_as_one() {
+    with_switch(|switch, links| async move {
+        let ovs = switch.client();
+        pair(&links, "tap0", "t_c0").await;
+        ovs.ensure_port(&port("br-int", "tap0")).await.unwrap();
+        let before = interface(&switch, "tap0", "_uuid");
+        switch.vsctl("remove interface tap0 external_ids kuryr-link-index");
+        ovs.ensure_port(&port("br-int", "tap0")).await.unwrap();
+        assert_ne!(interface(&switch, "tap0", "_uuid"), before);
+        switch.vsctl("remove interface tap0 external_ids iface-id");
+        let error = ovs.delete_port_of("tap0", "2f3a-port").await.unwrap_err();
+        assert!(
+            matches!(error, Error::OvsForeign { .. }) && error.to_string().contains("iface-id"),
+            "{error}"
+        );
+        assert_eq!(switch.vsctl("list-ports br-int"), "tap0\n");
+    });
+}
+
+/// Prints the numbers; the bound is one that a pause or a retry would break.
+#[test]
+fn adding_and_deleting_a_port_takes_milliseconds() {
+    with_switch(|switch, links| async move {
+        let ovs = switch.client();
+        pair(&links, "tap0", "t_c0").await;
+        let mut times = [Vec::new(), Vec::new()];
+        for _ in 0..20 {
+            let begun = Instant::now();
+            ovs.ensure_port(&port("br-int", "tap0")).await.unwrap();
+            times[0].push(begun.elapsed());
+            let begun = Instant::now();
+            ovs.delete_port_of("tap0", "2f3a-port").await.unwrap();
+            times[1].push(begun.elapsed());
+        }
+        for (what, times) in ["adding", "deleting"].iter().zip(&mut times) {
+            times.sort();
+            println!("{what} a port: median {:?}, slowest {:?}", times[10], times[19]);
+            assert!(times[10] < Duration::from_millis(100), "{what}: {times:?}");
+        }
     });
 }

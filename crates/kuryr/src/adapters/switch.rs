@@ -5,7 +5,7 @@ use host_net::Error;
 use host_net::ovs::{OpenVswitch, PortSpec};
 
 use super::links::refused;
-use crate::host::{HostError, IFACE_ID, KURYR, Switch, SwitchPort};
+use crate::host::{HostError, KURYR, Switch, SwitchPort};
 
 #[async_trait]
 impl Switch for OpenVswitch {
@@ -15,12 +15,7 @@ impl Switch for OpenVswitch {
     }
 
     async fn delete_port(&self, name: &str, iface_id: &str) -> Result<(), HostError> {
-        let Some(found) = self.external_ids(name).await.map_err(refused)? else { return Ok(()) };
-        if found.get(IFACE_ID).is_none_or(|id| id != iface_id) {
-            tracing::warn!(port = name, "not the port of this Neutron port, left alone");
-            return Ok(());
-        }
-        match Self::delete_port(self, name).await {
+        match self.delete_port_of(name, iface_id).await {
             Err(error @ Error::OvsForeign { .. }) => {
                 tracing::warn!(%error, "not a port of ours, left alone");
                 Ok(())
@@ -40,7 +35,7 @@ impl Switch for OpenVswitch {
     async fn is_userspace(&self, bridge: &str) -> Result<bool, HostError> {
         match self.datapath_type(bridge).await.map_err(refused)? {
             Some(datapath) => Ok(datapath == "netdev"),
-            None => Err(HostError(format!("there is no bridge {bridge}; create it with `ovs-vsctl add-br`"))),
+            None => Err(refused(Error::NoBridge { bridge: bridge.to_owned() })),
         }
     }
 }

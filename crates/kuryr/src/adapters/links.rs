@@ -1,7 +1,7 @@
 //! Links, by [`host_net::Links`].
 
 use async_trait::async_trait;
-use host_net::{Error, Links, VethSpec};
+use host_net::{Error, LinkInfo, Links, VethSpec};
 use ipnet::IpNet;
 
 use crate::host::{HostError, HostLinks, MarkedLink, VethPair};
@@ -16,6 +16,16 @@ pub(super) fn refused(error: Error) -> HostError {
 /// have none.
 fn may_be_ours(alias: Option<&str>, mark: &str) -> bool {
     alias.is_none_or(|alias| alias == mark)
+}
+
+fn is_bridge(link: &LinkInfo) -> bool {
+    link.kind.as_deref() == Some("bridge")
+}
+
+/// Name of a link in the bridge.
+async fn member(links: &Links, bridge: &LinkInfo) -> Result<Option<String>> {
+    let all = links.links().await.map_err(refused)?;
+    Ok(all.into_iter().find(|link| link.master == Some(bridge.index)).map(|link| link.name))
 }
 
 async fn mark(links: &Links, name: &str, mark: &str) -> Result<()> {
@@ -57,15 +67,29 @@ impl HostLinks for Links {
             tracing::warn!(link = host, "not a link of ours, left alone");
             return Ok(());
         }
-        Self::delete_veth(self, host).await.map_err(refused)
+        self.delete(&link).await.map_err(refused)
     }
 
     async fn ensure_bridge(&self, name: &str, mtu: u32, own: Option<&str>) -> Result<()> {
-        if let Some(own) = own {
-            let there = self.link(name).await.map_err(refused)?.and_then(|link| link.alias);
-            if let Some(alias) = there.filter(|alias| alias != own) {
-                return Err(HostError(format!("bridge {name} exists and is marked `{alias}`; remove it")));
-            }
+        let there = self.link(name).await.map_err(refused)?.filter(is_bridge);
+        match (own, there) {
+            (None, Some(bridge)) if bridge.up => return Ok(()),
+            (Some(own), Some(bridge)) => match &bridge.alias {
+                Some(alias) if alias == own => {}
+                Some(alias) => {
+                    return Err(HostError(format!(
+                        "bridge {name} exists and is marked `{alias}`; remove it"
+                    )));
+                }
+                None => {
+                    if let Some(member) = member(self, &bridge).await? {
+                        return Err(HostError(format!(
+                            "bridge {name} exists, is not marked as ours and has link {member}; remove it"
+                        )));
+                    }
+                }
+            },
+            _ => {}
         }
         Self::ensure_bridge(self, name, Some(mtu)).await.map_err(refused)?;
         match own {
@@ -76,11 +100,20 @@ impl HostLinks for Links {
 
     async fn delete_bridge(&self, name: &str, mark: &str) -> Result<()> {
         let Some(link) = self.link(name).await.map_err(refused)? else { return Ok(()) };
-        if link.kind.as_deref() != Some("bridge") || !may_be_ours(link.alias.as_deref(), mark) {
+        if !is_bridge(&link) || !may_be_ours(link.alias.as_deref(), mark) {
             tracing::warn!(link = name, "not a bridge of ours, left alone");
             return Ok(());
         }
-        Self::delete_bridge(self, name).await.map_err(refused)
+        match member(self, &link).await? {
+            None => self.delete(&link).await.map_err(refused),
+            Some(member) if link.alias.is_none() => {
+                tracing::warn!(link = name, member, "a bridge without our mark that is in use, left alone");
+                Ok(())
+            }
+            Some(member) => Err(HostError(format!(
+                "somebody's link {member} is in bridge {name}; take it out with `ip link set {member} nomaster`"
+            ))),
+        }
     }
 
     async fn set_master(&self, link: &str, bridge: Option<&str>) -> Result<()> {

@@ -50,7 +50,8 @@ pub(super) async fn teardown(host: &Host, plug: &Plug) -> Vec<Error> {
     note(&mut failures, ovs::remove(host, plug, &switch_end).await);
     let removed = host.links.delete_veth(&switch_end, &bridge_end, &mark).await;
     note(&mut failures, removed.on_link("remove", &switch_end));
-    note(&mut failures, host.links.delete_bridge(&bridge, &mark).await.on_link("remove", &bridge));
     note(&mut failures, veth::teardown(host, plug).await);
+    // Last: what is in it now is not ours.
+    note(&mut failures, host.links.delete_bridge(&bridge, &mark).await.on_link("remove", &bridge));
     failures
 }

@@ -84,9 +84,14 @@ impl HostLinks for Process {
 
     async fn ensure_bridge(&self, name: &str, mtu: u32, mark: Option<&str>) -> Result<(), HostError> {
         self.on_host("ensure_bridge", |c| {
+            let used = c.links.values().any(|l| l.master.as_deref() == Some(name));
             let bridge = c.links.entry(name.to_owned()).or_insert(Link { bridge: true, ..Link::default() });
-            if !bridge.bridge || mark.is_some_and(|mark| bridge.other_mark(mark)) {
+            let theirs = |mark| bridge.other_mark(mark) || bridge.mark.is_none() && used;
+            if !bridge.bridge || mark.is_some_and(theirs) {
                 return Err(foreign(name));
+            }
+            if mark.is_none() && bridge.up {
+                return Ok(());
             }
             bridge.mtu = mtu;
             bridge.up = true;
@@ -98,9 +103,12 @@ impl HostLinks for Process {
 
     async fn delete_bridge(&self, name: &str, mark: &str) -> Result<(), HostError> {
         self.on_host("delete_bridge", |c| {
-            if c.links.get(name).is_some_and(|l| l.bridge && !l.other_mark(mark)) {
-                c.links.remove(name);
-            }
+            let used = c.links.values().any(|l| l.master.as_deref() == Some(name));
+            match c.links.get(name).filter(|l| l.bridge && !l.other_mark(mark)) {
+                Some(bridge) if used && bridge.mark.is_some() => return Err(foreign(name)),
+                Some(_) if !used => c.links.remove(name),
+                _ => None,
+            };
             Ok(())
         })
         .await

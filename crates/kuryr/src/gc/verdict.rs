@@ -170,7 +170,9 @@ impl Judge<'_> {
         let unknown = self.facts.links.iter().filter(|l| {
             !named(&l.name) && !self.marks.port_of_link(&l.mark).is_some_and(|port| self.known.id(port))
         });
-        let judged = unknown.map(|link| {
+        // A bridge goes when its links are gone.
+        let (bridges, pairs): (Vec<_>, Vec<_>) = unknown.partition(|link| link.peer.is_none());
+        let judged = pairs.into_iter().chain(bridges).map(|link| {
             let verdict = if self.marks.port_of_link(&link.mark).is_none() {
                 Err("made by another kuryr or an earlier version".to_owned())
             } else if self.known.incomplete {

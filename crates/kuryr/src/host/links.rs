@@ -42,9 +42,11 @@ pub trait HostLinks: Send + Sync {
     /// Removes the pair. An absent one is removed; a link of that name that is no veth, has another mark, or whose
     /// other end is here under another name is not ours and stays.
     async fn delete_veth(&self, host: &str, peer: &str, mark: &str) -> Result<(), HostError>;
-    /// A bridge, made if absent, up; `mtu` in bytes. With a mark it is for us alone.
+    /// A bridge, made if absent, up; `mtu` in bytes. With a mark it is for us alone, and one without mark that has links
+    /// is somebody's; without a mark it is shared, and one that is up already stays as its owner set it.
     async fn ensure_bridge(&self, name: &str, mtu: u32, mark: Option<&str>) -> Result<(), HostError>;
-    /// Removes a bridge. An absent one is removed; one with another mark, or no bridge at all, stays.
+    /// Removes a bridge. An absent one is removed; one with another mark, one without mark that has links, or no bridge
+    /// at all, stays. One of ours that still has links is an error.
     async fn delete_bridge(&self, name: &str, mark: &str) -> Result<(), HostError>;
     /// Puts a link under a bridge, or takes it out.
     async fn set_master(&self, link: &str, bridge: Option<&str>) -> Result<(), HostError>;

@@ -13,10 +13,11 @@ use crate::{Host, HostPaths};
 
 const SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
 const OVS: &str = r#"{"binding:vif_type": "ovs"}"#;
-const HYBRID: &str = r#"{"binding:vif_type": "ovs", "binding:vif_details": {"ovs_hybrid_plug": true}}"#;
+pub(super) const HYBRID: &str =
+    r#"{"binding:vif_type": "ovs", "binding:vif_details": {"ovs_hybrid_plug": true}}"#;
 
 /// Panics without the right to make a namespace: a skipped test proves nothing.
-fn in_namespace<F: Future<Output = ()>>(test: impl FnOnce(Links) -> F + Send) {
+pub(super) fn in_namespace<F: Future<Output = ()>>(test: impl FnOnce(Links) -> F + Send) {
     let netns = NetNs::new_unshared().expect("these tests need root to make network namespaces");
     run_in(&netns, move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -26,13 +27,13 @@ fn in_namespace<F: Future<Output = ()>>(test: impl FnOnce(Links) -> F + Send) {
 }
 
 /// Both daemons in a directory of their own; they end with it, or with the thread of a killed test.
-struct Ovs {
+pub(super) struct Ovs {
     directory: tempfile::TempDir,
     daemons: Vec<Child>,
 }
 
 impl Ovs {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         assert!(
             Path::new(SCHEMA).exists(),
             "these tests need Open vSwitch: apt-get install --no-install-recommends openvswitch-switch"
@@ -52,7 +53,7 @@ impl Ovs {
         ovs
     }
 
-    fn host(&self, links: &Links) -> Host {
+    pub(super) fn host(&self, links: &Links) -> Host {
         Host::new(
             links.clone(),
             HostPaths { ovsdb_socket: self.path("db.sock").into(), ..HostPaths::default() },
@@ -63,7 +64,7 @@ impl Ovs {
         self.directory.path().join(name).display().to_string()
     }
 
-    fn vsctl(&self, arguments: &str) -> String {
+    pub(super) fn vsctl(&self, arguments: &str) -> String {
         let database = format!("--db=unix:{}", self.path("db.sock"));
         let mut all = vec![database.as_str(), "--timeout=10"];
         all.extend(arguments.split(' '));
@@ -103,7 +104,7 @@ impl Drop for Ovs {
     }
 }
 
-async fn names(links: &Links) -> Vec<String> {
+pub(super) async fn names(links: &Links) -> Vec<String> {
     let mut names: Vec<String> = links.links().await.unwrap().into_iter().map(|link| link.name).collect();
     names.sort();
     names
@@ -155,9 +156,13 @@ fn a_port_of_the_switch_that_lost_our_ids_stays_there() {
         let ovs = Ovs::start();
         let host = ovs.host(&links);
         let plug = validate(&host, &port(OVS)).await.unwrap();
-        for theirs in ["external_ids:iface-id=another-port", "external_ids:owner=nova"] {
+        for theirs in [
+            "set interface tap12345678-9a external_ids:iface-id=another-port",
+            "set interface tap12345678-9a external_ids:owner=nova",
+            "remove interface tap12345678-9a external_ids iface-id",
+        ] {
             setup(&host, &plug).await.unwrap();
-            ovs.vsctl(&format!("set interface tap12345678-9a {theirs}"));
+            ovs.vsctl(theirs);
             teardown(&host, &plug).await.unwrap();
             assert_eq!(ovs.vsctl("list-ports br-int"), "tap12345678-9a\n", "{theirs}");
             ovs.vsctl("del-port tap12345678-9a");
@@ -215,39 +220,6 @@ fn with_the_switch_away_nothing_is_made_and_unplugging_finishes_when_it_is_back(
         assert_eq!(ovs.vsctl("list-ports br-int"), "theirs\n");
         ovs.vsctl("del-port theirs");
         assert_eq!(names(&links).await, before);
-    });
-}
-
-#[test]
-fn links_of_others_under_our_names_stay() {
-    in_namespace(|links| async move {
-        let host = Host::new(links.clone(), HostPaths::default());
-        let plug = validate(&host, &port(r#"{"binding:vif_type": "tap"}"#)).await.unwrap();
-        let ip = |arguments: &str| {
-            let done = Command::new("ip").args(arguments.split(' ')).output().unwrap();
-            assert!(done.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&done.stderr));
-        };
-        // Another kind, a pair with another end, our pair with another mark.
-        for made in [
-            "link add tap12345678-9a type bridge",
-            "link add tap12345678-9a type veth peer name other",
-            "link add tap12345678-9a type veth peer name t_c12345678-9a",
-        ] {
-            ip(made);
-            ip("link set tap12345678-9a alias another");
-            let text = setup(&host, &plug).await.unwrap_err().to_string();
-            assert!(text.contains("tap12345678-9a"), "{text}");
-            teardown(&host, &plug).await.unwrap();
-            assert!(links.link("tap12345678-9a").await.unwrap().is_some(), "{made}");
-            ip("link del tap12345678-9a");
-        }
-        // Of a crash before the mark was set.
-        ip("link add tap12345678-9a type veth peer name t_c12345678-9a");
-        setup(&host, &plug).await.unwrap();
-        let mark = links.link("tap12345678-9a").await.unwrap().unwrap().alias;
-        assert!(mark.unwrap().starts_with(&format!("kuryr:{PORT}")));
-        teardown(&host, &plug).await.unwrap();
-        assert!(links.link("tap12345678-9a").await.unwrap().is_none());
     });
 }
 

@@ -2,6 +2,7 @@
 
 mod choice;
 mod faults;
+mod foreign;
 mod kernel;
 mod kinds;
 mod ovs;

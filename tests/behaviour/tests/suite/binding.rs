@@ -1,10 +1,10 @@
-//! How a site's own scripts take part in plugging.
+//! How ports are plugged: a site's own scripts, and Open vSwitch when something happens to it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use testkit::World;
 
 use crate::Case;
@@ -15,8 +15,11 @@ pub(crate) const CASES: &[Case] = &[
     ("a_sites_script_plugs_in_place_of_the_built_in_driver_and_is_told_all", script),
     ("a_script_that_fails_is_quoted_and_leaves_nothing", broken_script),
     ("a_script_left_by_the_predecessor_is_not_run", old_script),
+    ("containers_reach_each_other_after_a_restart_of_open_vswitch", switch_restart),
+    ("a_container_whose_switch_port_was_deleted_by_hand_has_it_again_after_a_restart", deleted_by_hand),
 ];
 
+const A_SWITCH: &str = "the development cloud forwards without Open vSwitch";
 const BOUND_AS_TOLD: &str = "the script is for a vif type that only the development cloud binds";
 
 /// Runs `case` with an executable `tap` in a `bindir` of its own; the cloud binds ports as `tap`.
@@ -78,4 +81,41 @@ fn old_script(world: &mut World) -> Result<()> {
         ensure!(!seen.exists(), "it was run");
         Ok(())
     })
+}
+
+/// Two containers that reach each other, and the switch port of the first.
+fn two_on_the_switch(world: &World) -> Result<(String, String)> {
+    world.only_on_openstack(A_SWITCH)?;
+    create(world, "foo", "10.20.0.0/24", "10.20.0.1")?;
+    world.run("one", &["--network", "foo"])?;
+    let [port] = world.marked_ovs_interfaces()?.try_into().map_err(|ports| anyhow!("ports: {ports:?}"))?;
+    world.run("two", &["--network", "foo"])?;
+    let two = world.address("two", "foo")?.to_string();
+    world.ping("one", &two)?;
+    Ok((port, two))
+}
+
+fn switch_restart(world: &mut World) -> Result<()> {
+    let (_, two) = two_on_the_switch(world)?;
+    world.inside_host("ovs-appctl", &["exit"])?;
+    let database = "unix:/run/openvswitch/db.sock";
+    let daemon = [database, "--pidfile", "--detach", "--log-file=/dev/null", "-vconsole:off"];
+    world.inside_host("ovs-vswitchd", &daemon)?;
+    world.ping("one", &two)?;
+    // The ports of both are still told apart from those of others.
+    world.docker(&["restart", "--time", "0", "two"])?;
+    world.ping("one", &world.address("two", "foo")?.to_string())?;
+    remove(world, &["one", "two"], &["foo"])
+}
+
+fn deleted_by_hand(world: &mut World) -> Result<()> {
+    let (port, two) = two_on_the_switch(world)?;
+    world.ovs_vsctl(&["del-port", &port])?;
+    let ping = world.docker(&["exec", "one", "ping", "-c", "1", "-w", "2", &two]);
+    ensure!(ping.is_err(), "it goes another way");
+    world.docker(&["stop", "--time", "0", "one"])?;
+    world.docker(&["start", "one"])?;
+    world.ping("one", &two)?;
+    ensure!(world.marked_ovs_interfaces()?.len() == 2, "a port of the switch too many or too few");
+    remove(world, &["one", "two"], &["foo"])
 }

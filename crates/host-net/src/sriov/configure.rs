@@ -2,7 +2,7 @@
 
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
-    LinkAttribute, LinkMessage, LinkVfInfo, VfInfo, VfInfoMac, VfInfoSpoofCheck, VfInfoVlan,
+    LinkAttribute, LinkExtentMask, LinkMessage, LinkVfInfo, VfInfo, VfInfoMac, VfInfoSpoofCheck, VfInfoVlan,
 };
 use rustix::io::Errno;
 
@@ -43,6 +43,34 @@ impl Links {
             outcome => outcome,
         }
     }
+
+    /// The Ethernet address of a virtual function as the physical function's link holds it; `None`: it has none, or the
+    /// card does not say.
+    ///
+    /// # Errors
+    /// [`Error::Absent`] without that link, [`Error::Kernel`], [`Error::NoAnswer`].
+    pub async fn vf_mac(&self, pf: &str, index: u32) -> Result<Option<[u8; 6]>> {
+        let on = Subject::new("reading a virtual function", pf);
+        let mut message = about(self.existing(on).await?.index);
+        message.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::Vf]));
+        let replies = self.query(on, RouteNetlinkMessage::GetLink(message)).await?;
+        Ok(replies.iter().find_map(|reply| match reply {
+            RouteNetlinkMessage::NewLink(link) => told_mac(link, index),
+            _ => None,
+        }))
+    }
+}
+
+fn told_mac(link: &LinkMessage, index: u32) -> Option<[u8; 6]> {
+    let lists = link.attributes.iter().filter_map(|attribute| match attribute {
+        LinkAttribute::VfInfoList(list) => Some(list),
+        _ => None,
+    });
+    let mac = lists.flatten().flat_map(|LinkVfInfo(settings)| settings).find_map(|setting| match setting {
+        VfInfo::Mac(told) if told.vf_id == index => told.mac.first_chunk::<6>().copied(),
+        _ => None,
+    });
+    mac.filter(|mac| *mac != [0; 6])
 }
 
 fn wanted(pf: u32, index: u32, config: &VfConfig) -> LinkMessage {
@@ -114,6 +142,22 @@ mod tests {
         ]);
         let sent = bytes(&config);
         assert!(wanted.contains(&sent), "{sent:?}");
+    }
+
+    #[test]
+    fn the_address_of_the_right_function_is_read_and_zeros_are_none() {
+        use rtnetlink::packet_core::Parseable;
+        let of = |index: u32, mac: [u8; 6]| {
+            let mut ifla_vf_mac = [index.to_ne_bytes().to_vec(), mac.to_vec()].concat();
+            ifla_vf_mac.resize(36, 0);
+            let vlan = attribute(IFLA_VF_VLAN, &[index, 7, 0].map(u32::to_ne_bytes).concat());
+            attribute(IFLA_VF_INFO, &[attribute(IFLA_VF_MAC, &ifla_vf_mac), vlan].concat())
+        };
+        let list = [of(0, [2, 0, 0, 0, 0, 1]), of(1, [0; 6]), of(2, [2, 0, 0, 0, 0, 3])].concat();
+        let bytes = [header(), attribute(IFLA_VFINFO_LIST, &list)].concat();
+        let link = LinkMessage::parse(bytes.as_slice()).unwrap();
+        let told = [0, 1, 2, 3].map(|index| told_mac(&link, index));
+        assert_eq!(told, [Some([2, 0, 0, 0, 0, 1]), None, Some([2, 0, 0, 0, 0, 3]), None]);
     }
 
     #[test]

@@ -24,6 +24,8 @@ fn a_link_without_virtual_functions_is_told_so() {
             assert!(error.to_string().contains("sriov_numvfs"), "{error}");
         }
         links.set_vf("tap0", 2, &VfConfig::default()).await.unwrap();
+        assert_eq!(links.vf_mac("tap0", 2).await.unwrap(), None);
+        assert!(links.vf_mac("absent", 2).await.unwrap_err().is_absent());
     });
 }
 

@@ -2,16 +2,21 @@
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use host_net::Links;
 use host_net::sriov::{self, VfConfig};
+use openstack::MacAddr;
 
 use super::links::refused;
 use crate::host::{FunctionSettings, HostError, VirtualFunction, VirtualFunctions};
 use crate::names;
 
-#[derive(Debug)]
+/// For one look into sysfs.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Clone)]
 pub(super) struct Functions {
     links: Links,
     sysfs: PathBuf,
@@ -20,6 +25,14 @@ pub(super) struct Functions {
 impl Functions {
     pub(super) fn new(links: Links, sysfs: PathBuf) -> Self {
         Self { links, sysfs }
+    }
+
+    fn look_up(&self, pci_slot: &str) -> Result<Option<VirtualFunction>, HostError> {
+        if self.is_absent(pci_slot) {
+            return Ok(None);
+        }
+        let found = sriov::VirtualFunction::find(&self.sysfs, pci_slot).map_err(refused)?;
+        Ok(Some(VirtualFunction { physical: found.pf, index: found.index, link: found.link }))
     }
 
     fn is_absent(&self, pci_slot: &str) -> bool {
@@ -32,11 +45,22 @@ impl Functions {
 #[async_trait]
 impl VirtualFunctions for Functions {
     async fn find(&self, pci_slot: &str) -> Result<Option<VirtualFunction>, HostError> {
-        if self.is_absent(pci_slot) {
-            return Ok(None);
+        let (this, slot) = (self.clone(), pci_slot.to_owned());
+        // A card that is being reset keeps readers of sysfs waiting.
+        let look = tokio::task::spawn_blocking(move || this.look_up(&slot));
+        match tokio::time::timeout(DEADLINE, look).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(died)) => Err(HostError(format!("cannot look for PCI device {pci_slot}: {died}"))),
+            Err(_) => Err(HostError(format!(
+                "the kernel does not say within {} s what PCI device {pci_slot} is; look into its log",
+                DEADLINE.as_secs()
+            ))),
         }
-        let found = sriov::VirtualFunction::find(&self.sysfs, pci_slot).map_err(refused)?;
-        Ok(Some(VirtualFunction { physical: found.pf, index: found.index, link: found.link }))
+    }
+
+    async fn mac(&self, function: &VirtualFunction) -> Result<Option<MacAddr>, HostError> {
+        let told = self.links.vf_mac(&function.physical, function.index).await.map_err(refused)?;
+        Ok(told.map(MacAddr))
     }
 
     async fn configure(

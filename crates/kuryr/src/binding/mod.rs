@@ -90,7 +90,7 @@ pub(crate) async fn teardown(host: &Host, plug: &Plug) -> Result<()> {
         Driver::Ovs { .. } => ovs::teardown(host, plug).await,
         Driver::OvsHybrid { .. } => ovs_hybrid::teardown(host, plug).await,
         Driver::Hook(call) => hook::teardown(host, plug, call).await,
-        Driver::Sriov { slot, .. } => sriov::teardown(host, slot).await,
+        Driver::Sriov { slot, .. } => sriov::teardown(host, plug, slot).await,
     };
     match failures.len() {
         0 => Ok(()),

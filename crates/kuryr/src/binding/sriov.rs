@@ -4,7 +4,7 @@ use openstack::network::Port;
 use serde_json::Value;
 
 use crate::error::DeviceContext;
-use crate::host::FunctionSettings;
+use crate::host::{FunctionSettings, HostError};
 use crate::state::{Driver, Plug};
 use crate::{Error, Host, Result, names};
 
@@ -55,14 +55,24 @@ pub(super) async fn setup(host: &Host, plug: &Plug, slot: &str, vlan: u16) -> Re
     host.functions.configure(&function, settings).await.on_device("set MAC and VLAN of", slot)
 }
 
-/// Takes the function out of the VLAN; the device is nobody's to remove.
-pub(super) async fn teardown(host: &Host, slot: &str) -> Vec<Error> {
-    let restored = match host.functions.find(slot).await {
-        Ok(Some(function)) => {
-            host.functions.configure(&function, FunctionSettings { mac: None, vlan: 0 }).await
+/// Takes the function out of the VLAN; the device is nobody's to remove. One that has got another address since is in
+/// somebody else's use, or was never told ours: its VLAN is not ours to change.
+pub(super) async fn teardown(host: &Host, plug: &Plug, slot: &str) -> Vec<Error> {
+    restore(host, plug, slot).await.on_device("restore", slot).err().into_iter().collect()
+}
+
+async fn restore(host: &Host, plug: &Plug, slot: &str) -> std::result::Result<(), HostError> {
+    let Some(function) = host.functions.find(slot).await? else { return Ok(()) };
+    match host.functions.mac(&function).await {
+        Ok(Some(mac)) if mac != plug.mac => {
+            tracing::warn!(slot, %mac, "the virtual function has another MAC than the port's, left alone");
+            return Ok(());
         }
-        Ok(None) => Ok(()),
-        Err(error) => Err(error),
-    };
-    restored.on_device("restore", slot).err().into_iter().collect()
+        // A card that does not answer must not keep the endpoint for ever.
+        Err(error) => {
+            tracing::warn!(slot, %error, "cannot tell whether the virtual function is in other use")
+        }
+        Ok(_) => {}
+    }
+    host.functions.configure(&function, FunctionSettings { mac: None, vlan: 0 }).await
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use openstack::MacAddr;
 
 use super::process::Process;
 use crate::host::{FunctionSettings, Hooks, HostError, VirtualFunction, VirtualFunctions};
@@ -29,6 +30,13 @@ pub(crate) struct Script {
 impl VirtualFunctions for Process {
     async fn find(&self, pci_slot: &str) -> Result<Option<VirtualFunction>, HostError> {
         self.on_host("find function", |c| Ok(c.functions.get(pci_slot).map(|f| f.function.clone()))).await
+    }
+
+    async fn mac(&self, function: &VirtualFunction) -> Result<Option<MacAddr>, HostError> {
+        self.on_host("mac of function", |c| {
+            Ok(c.functions.values().find(|f| f.function == *function).and_then(|f| f.settings.mac))
+        })
+        .await
     }
 
     async fn configure(

@@ -30,6 +30,8 @@ pub struct FunctionSettings {
 pub trait VirtualFunctions: Send + Sync {
     /// The function at a PCI address (`0000:06:10.1`); `None` if there is no such device.
     async fn find(&self, pci_slot: &str) -> Result<Option<VirtualFunction>, HostError>;
+    /// The address the card was told for it; `None`: none, or the card does not say.
+    async fn mac(&self, function: &VirtualFunction) -> Result<Option<MacAddr>, HostError>;
     /// Configures it through its physical function.
     async fn configure(
         &self,

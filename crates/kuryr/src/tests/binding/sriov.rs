@@ -3,7 +3,9 @@
 use serde_json::json;
 
 use super::kinds::{SLOT, equip, equipped, plugged, port, validate};
+use crate::binding::{setup, teardown};
 use crate::doubles::Process;
+use crate::host::FunctionSettings;
 use crate::tests::docker::{Docker, Net, Run, ip, v4};
 
 const DIRECT: &str = r#"{"binding:vif_type": "hw_veb", "binding:vnic_type": "direct",
@@ -17,6 +19,21 @@ async fn the_container_gets_the_functions_own_link_with_mac_and_vlan_set_by_the_
     let settings = world.cloud.lock().unwrap().functions[SLOT].settings;
     assert_eq!((settings.vlan, settings.mac.unwrap().to_string().as_str()), (42, "fa:16:3e:01:02:03"));
     assert!(world.snapshot().links.is_empty());
+}
+
+#[tokio::test]
+async fn a_function_somebody_else_uses_by_now_keeps_its_vlan() {
+    let world = equipped();
+    let plug = plugged(&world, DIRECT).await;
+    let theirs = FunctionSettings { mac: Some("fa:16:3e:99:99:99".parse().unwrap()), vlan: 99 };
+    world.cloud.lock().unwrap().functions.get_mut(SLOT).unwrap().settings = theirs;
+    let host = Process::new(&world).host();
+    teardown(&host, &plug).await.unwrap();
+    assert_eq!(world.cloud.lock().unwrap().functions[SLOT].settings, theirs);
+    // And ours leaves its VLAN.
+    setup(&host, &plug).await.unwrap();
+    teardown(&host, &plug).await.unwrap();
+    assert_eq!(world.cloud.lock().unwrap().functions[SLOT].settings.vlan, 0);
 }
 
 #[tokio::test]

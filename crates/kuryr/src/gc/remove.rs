@@ -82,12 +82,13 @@ impl Inner {
 
     async fn remove_link(&self, name: &str) -> Result<bool> {
         let links = self.host.links.marked_links(names::MARK).await.on_link("list", "every")?;
-        let Some(link) = links.into_iter().find(|l| l.name == name) else { return Ok(true) };
-        if link.in_use || self.marks.port_of_link(&link.mark).is_none() {
+        let Some(link) = links.iter().find(|l| l.name == name) else { return Ok(true) };
+        let in_use = links.iter().any(|l| l.in_use && l.mark == link.mark);
+        if in_use || self.marks.port_of_link(&link.mark).is_none() {
             return Ok(false);
         }
-        let removed = match link.peer {
-            Some(peer) => self.host.links.delete_veth(name, &peer, &link.mark).await,
+        let removed = match &link.peer {
+            Some(peer) => self.host.links.delete_veth(name, peer, &link.mark).await,
             None => self.host.links.delete_bridge(name, &link.mark).await,
         };
         removed.on_link("remove", name).map(|()| true)

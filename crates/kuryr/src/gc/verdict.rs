@@ -163,6 +163,11 @@ impl Judge<'_> {
         network.is_some_and(|n| !self.known.id(&n.id) && self.mark_is_free(n) && self.network(n).is_ok())
     }
 
+    /// Whether a container has a link with this mark. Between it and the switch there may be others with the same.
+    fn in_container(&self, mark: &str) -> bool {
+        self.facts.links.iter().any(|link| link.in_use && link.mark == mark)
+    }
+
     fn links(&self) -> Vec<Orphan> {
         let named = |name: &str| {
             self.known.endpoints.iter().any(|e| e.plug.as_ref().is_some_and(|plug| plug.host == name))
@@ -177,8 +182,8 @@ impl Judge<'_> {
                 Err("made by another kuryr or an earlier version".to_owned())
             } else if self.known.incomplete {
                 self.ours("").map_err(|_| "entries of the journal cannot be read and may name it".to_owned())
-            } else if link.in_use {
-                Err("made by this installation, but its other end is in a container".to_owned())
+            } else if self.in_container(&link.mark) {
+                Err("made by this installation, but the end of its port's link is in a container".to_owned())
             } else {
                 Ok("made by this installation, no record names its port, and both ends are here")
             };
@@ -194,12 +199,11 @@ impl Judge<'_> {
             });
         let judged = unknown.map(|port| {
             let mark = port.external_ids.get(crate::host::MARK).map(String::as_str).unwrap_or_default();
-            let in_use = self.facts.links.iter().any(|l| l.name == port.name && l.in_use);
             let verdict = if self.marks.port_of_link(mark).is_none() {
                 Err("made by another kuryr, an earlier version or the Python driver".to_owned())
             } else if self.known.incomplete {
                 Err("entries of the journal cannot be read and may name it".to_owned())
-            } else if in_use {
+            } else if self.in_container(mark) {
                 Err("made by this installation, but its link is in a container".to_owned())
             } else {
                 Ok("made by this installation, and no record names its port")

@@ -2,6 +2,7 @@
 
 use openstack::network::{NewNetwork, NewPort, NewSecurityGroup, Port};
 
+use super::binding::equip;
 use super::docker::{Docker, Run, docker_id, v4};
 use crate::doubles::{Cloud, Fault};
 use crate::{ExposedPort, Neutron, Orphan, OrphanAction, OrphanKind, names};
@@ -92,6 +93,34 @@ async fn a_running_container_keeps_its_port_though_nobody_remembers_it() {
     assert_eq!(done.len(), left.len());
     assert_eq!(docker.world.snapshot(), before);
     assert!(done.iter().any(|o| o.why.contains("in a container")));
+}
+
+#[tokio::test]
+async fn what_is_between_a_running_container_and_the_switch_stays_and_goes_in_order_when_it_is_idle() {
+    let mut docker = Docker::new();
+    {
+        let mut cloud = docker.world.cloud.lock().unwrap();
+        equip(&mut cloud);
+        cloud.vif_type = "ovs".to_owned();
+        cloud.vif_details.insert("ovs_hybrid_plug".to_owned(), true.into());
+    }
+    let network = docker.network_create(&v4("10.9.0.0/24")).await.unwrap();
+    docker.run(&network, &Run::default()).await.unwrap();
+    let idle = docker.world.snapshot().links;
+    assert_eq!(idle.len(), 5);
+    moved(&docker);
+    forget(&mut docker);
+    let before = docker.world.snapshot();
+    let done = round(&docker, false).await;
+    assert!(done.iter().all(|o| o.action == OrphanAction::Left), "{done:#?}");
+    assert_eq!(docker.world.snapshot(), before);
+    docker.world.cloud.lock().unwrap().links = idle;
+    let done = round(&docker, false).await;
+    let removed =
+        [OrphanKind::SwitchPort, OrphanKind::Link, OrphanKind::Link, OrphanKind::Link, OrphanKind::Port];
+    assert_eq!(kinds(&done, OrphanAction::Removed), removed, "{done:#?}");
+    let left = docker.world.snapshot();
+    assert!(left.links.is_empty() && left.switch_ports.is_empty());
 }
 
 #[tokio::test]

@@ -160,12 +160,6 @@ impl Attributes {
         fitting.map(Some).map_err(|_| Fault::attribute(name, format!("'{number}' is out of range")))
     }
 
-    /// A text of a certain form; null counts as absent.
-    pub(crate) fn parsed<T: FromStr>(&mut self, name: &str, what: &str) -> Result<Option<T>, Fault> {
-        let Some(text) = self.nullable(name)?.flatten() else { return Ok(None) };
-        text.parse().map(Some).map_err(|_| Fault::attribute(name, format!("'{text}' is not a valid {what}")))
-    }
-
     /// A list of texts of a certain form; null counts as empty.
     pub(crate) fn list<T: FromStr>(&mut self, name: &str, what: &str) -> Result<Option<Vec<T>>, Fault> {
         let items = match self.take(name) {
@@ -235,6 +229,14 @@ impl Attributes {
             return Ok(());
         }
         Err(Fault::request(format!("Unrecognized attribute(s) '{}'", names.join(", "))))
+    }
+}
+
+/// Refuses what is no id.
+pub(crate) fn check_uuid(name: &str, text: &str) -> Result<(), Fault> {
+    match uuid::Uuid::parse_str(text) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Fault::attribute(name, format!("'{text}' is not a valid UUID"))),
     }
 }
 

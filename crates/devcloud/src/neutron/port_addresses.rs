@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
+use super::attributes::check_uuid;
 use super::fault::Fault;
 use crate::model::Model;
 use crate::model::port::FixedIp;
@@ -37,7 +38,11 @@ pub(crate) fn parse(objects: Vec<Map<String, Value>>) -> Result<Vec<Wanted>, Fau
                     Fault::attribute("fixed_ips", format!("'{text}' is not a valid IP address"))
                 })?),
             };
-        let wanted = Wanted { subnet_id: text("subnet_id")?, address };
+        let subnet_id = text("subnet_id")?;
+        if let Some(id) = &subnet_id {
+            check_uuid("fixed_ips", id)?;
+        }
+        let wanted = Wanted { subnet_id, address };
         if wanted.subnet_id.is_none() && wanted.address.is_none() {
             return Err(Fault::input("IP allocation requires subnet_id or ip_address"));
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::attributes::Attributes;
+use super::attributes::{Attributes, check_uuid};
 use super::collection::Writable;
 use super::fault::Fault;
 use super::names_in_dns::dns_name;
@@ -41,6 +41,7 @@ impl Writable for Port {
     fn add(model: &mut Model, caller: &Caller, mut item: Attributes) -> Result<String, Fault> {
         let owner = item.owner(&caller.project_id)?;
         let network_id = item.required("network_id")?;
+        check_uuid("network_id", &network_id)?;
         let network = visible::<Network>(model, caller, &network_id)?.clone();
         let owns_network = caller.is_admin || network.standard.project_id == caller.project_id;
         if !model.has_room(&owner, "port") {

@@ -118,6 +118,8 @@ impl Writable for QosPolicy {
                 ));
             }
             self.is_default = is_default;
+            // Kept in a table of its own, so a change of it is one more even in a new policy.
+            self.standard.revision_number += u64::from(is_default);
         }
         item.finish()
     }

@@ -27,14 +27,16 @@ pub(crate) struct Page {
 }
 
 impl Query {
-    /// Parses a query string. An empty value is dropped, as Neutron does without `empty-string-filtering`.
+    /// Parses a query string. An empty value of an attribute asks for what has it empty, as Neutron does with
+    /// `empty-string-filtering`.
     pub(crate) fn parse(raw: Option<&str>) -> Result<Self, Fault> {
         let mut query = Self::default();
         let (mut keys, mut directions) = (Vec::new(), Vec::new());
         for (key, value) in url::form_urlencoded::parse(raw.unwrap_or_default().as_bytes()) {
             let (key, value) = (key.into_owned(), value.into_owned());
             query.raw.push((key.clone(), value.clone()));
-            if value.is_empty() {
+            let no_attribute = ["fields", "sort_key", "sort_dir", "limit", "marker", "page_reverse"];
+            if value.is_empty() && no_attribute.contains(&key.as_str()) {
                 continue;
             }
             match key.as_str() {
@@ -50,11 +52,9 @@ impl Query {
                     }
                 }),
                 "limit" => {
-                    let limit: i64 = value.parse().map_err(|_| {
-                        Fault::request(format!("Limit must be an integer 0 or greater and not '{value}'"))
-                    })?;
-                    let limit = usize::try_from(limit).map_err(|_| {
-                        Fault::request(format!("Limit must be an integer 0 or greater and not '{limit}'"))
+                    let limit: usize = value.parse().map_err(|_| {
+                        let text = format!("Limit must be an integer 0 or greater and not '{value}'");
+                        Fault::bad("BadRequest", format!("Bad limit request: {text}."))
                     })?;
                     query.limit = Some(limit).filter(|l| *l > 0);
                 }
@@ -97,6 +97,16 @@ impl Query {
         })
     }
 
+    /// Refuses filters by what is no attribute.
+    pub(crate) fn check_filters(&self, known: impl Fn(&str) -> bool) -> Result<(), Fault> {
+        let others = ["tags", "tags-any", "not-tags", "not-tags-any", "changed_since"];
+        let unknown = |key: &&String| !others.contains(&key.as_str()) && !known(key);
+        match self.filters.keys().find(unknown) {
+            None => Ok(()),
+            Some(key) => Err(Fault::request(format!("['{key}'] is invalid attribute for filtering"))),
+        }
+    }
+
     /// Sorts, cuts the page and makes its links.
     pub(crate) fn page(
         &self,
@@ -123,8 +133,8 @@ impl Query {
             if self.reverse {
                 items.reverse();
             }
-            let (forward, back) =
-                if self.reverse { (self.marker.is_some(), more) } else { (more, self.marker.is_some()) };
+            // Neutron does not look whether anything comes before or after, only whether the page is full.
+            let (forward, back) = if self.reverse { (true, more) } else { (more, true) };
             if let (true, Some(last)) = (forward, items.last()) {
                 links.push(json!({"rel": "next", "href": self.link(url, id(last), false)}));
             }
@@ -208,7 +218,7 @@ fn value_matches(own: &Value, wanted: &[String]) -> bool {
     }
 }
 
-/// `key=value` filters on a list of objects: one object must match a value of every key.
+/// `key=value` filters on a list of objects: for every key some object must match a value, not the same for all.
 fn objects_match(items: &[Value], wanted: &[String]) -> bool {
     let mut by_key: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for pair in wanted {
@@ -216,8 +226,8 @@ fn objects_match(items: &[Value], wanted: &[String]) -> bool {
             by_key.entry(key).or_default().push(value);
         }
     }
-    items.iter().any(|item| {
-        by_key.iter().all(|(key, values)| match key.strip_suffix("_substr") {
+    by_key.iter().all(|(key, values)| {
+        items.iter().any(|item| match key.strip_suffix("_substr") {
             Some(key) => item
                 .get(key)
                 .and_then(Value::as_str)

@@ -1,5 +1,6 @@
 //! Which range a new subnet gets: from a pool or as asked, and what it must not collide with.
 
+use http::StatusCode;
 use ipnet::IpNet;
 
 use super::attributes::Attributes;
@@ -124,8 +125,11 @@ pub(crate) fn allocate(
             ),
         ));
     }
-    let failed =
-        |reason: &str| Fault::bad("SubnetAllocationError", format!("Failed to allocate subnet: {reason}."));
+    // Neutron has no status for it, so it is an internal error.
+    let failed = |reason: &str| {
+        let text = format!("Failed to allocate subnet: {reason}.");
+        Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "SubnetAllocationError", text)
+    };
     match cidr {
         Some(cidr) => {
             let cidr = cidr.trunc();

@@ -27,7 +27,11 @@ impl Writable for Subnet {
         if !model.has_room(&owner, "subnet") {
             return Err(Fault::over_quota("subnet"));
         }
-        let cidr = item.parsed::<IpNet>("cidr", "IP subnet")?;
+        let cidr = item.nullable("cidr")?.flatten();
+        let cidr = cidr.map(|text| {
+            text.parse::<IpNet>().map_err(|_| Fault::input(format!("{text} is not in a CIDR format")))
+        });
+        let cidr = cidr.transpose()?;
         let pool = choose_pool(model, caller, &mut item, cidr)?;
         let ip_version = ip_version(&mut item, cidr, pool.as_ref())?;
         check_affinity(model, &network_id, ip_version, pool.as_ref())?;
@@ -36,7 +40,8 @@ impl Writable for Subnet {
             Some(pool) => allocate(model, pool, cidr, prefixlen)?,
             None => cidr
                 .ok_or_else(|| {
-                    Fault::request(
+                    Fault::bad(
+                        "BadRequest",
                         "Bad subnets request: a subnetpool must be specified in the absence of a cidr.",
                     )
                 })?

@@ -18,9 +18,6 @@ fn check_tag(tag: &str) -> Result<(), Fault> {
     if tag.is_empty() || tag.chars().count() > LENGTH {
         return Err(Fault::attribute("tags", format!("'{tag}' is not 1 to {LENGTH} characters long")));
     }
-    if tag.contains(',') {
-        return Err(Fault::attribute("tags", format!("'{tag}' contains a comma")));
-    }
     Ok(())
 }
 
@@ -28,7 +25,11 @@ fn check_tag(tag: &str) -> Result<(), Fault> {
 pub(crate) fn parse_tags(value: &Value) -> Result<Vec<String>, Fault> {
     let invalid = || Fault::attribute("tags", format!("'{value}' is not a list of strings"));
     let mut tags: Vec<String> = Vec::new();
-    for tag in value.as_array().ok_or_else(invalid)? {
+    let none = || {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        Fault::input(format!("'{text}' is not a list"))
+    };
+    for tag in value.as_array().ok_or_else(none)? {
         let tag = tag.as_str().ok_or_else(invalid)?;
         check_tag(tag)?;
         if tags.iter().any(|known| known == tag) {
@@ -114,7 +115,7 @@ pub(crate) async fn add_many<R: Resource>(
         wanted.iter().for_each(|tag| add_missing(tags, tag));
         Ok(())
     };
-    Ok(answer(StatusCode::CREATED, &change::<R>(&cloud, &caller, &id, add)?))
+    Ok(answer(StatusCode::OK, &change::<R>(&cloud, &caller, &id, add)?))
 }
 
 /// `DELETE tags`: removes all.

@@ -8,21 +8,20 @@ fn names(answer: &Answer, key: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn filters_repeat_for_or_combine_for_and_and_drop_empty_values() {
+async fn filters_repeat_for_or_combine_for_and_and_may_ask_for_nothing() {
     let cloud = Cloud::start().await;
     for (name, tags) in [("a", json!(["x", "y"])), ("b", json!(["x"])), ("c", json!([]))] {
         let made = cloud.create("networks", "network", json!({"name": name, "shared": name == "c"})).await;
         cloud.put(&format!("networks/{}/tags", made["id"].as_str().unwrap()), json!({"tags": tags})).await;
     }
-    let table: [(&str, &[&str]); 13] = [
+    let table: [(&str, &[&str]); 12] = [
         ("", &["a", "b", "c"]),
         ("name=a", &["a"]),
         ("name=a&name=c", &["a", "c"]),
         ("name=a&shared=true", &[]),
         ("shared=True", &["c"]),
         ("mtu=1450&name=b", &["b"]),
-        ("name=", &["a", "b", "c"]),
-        ("colour=red", &["a", "b", "c"]),
+        ("name=", &[]),
         ("tags=x,y", &["a"]),
         ("tags=x", &["a", "b"]),
         ("tags-any=y,z", &["a"]),
@@ -34,10 +33,11 @@ async fn filters_repeat_for_or_combine_for_and_and_drop_empty_values() {
             names(&cloud.get(&format!("networks?sort_key=name&sort_dir=asc&{query}")).await, "networks");
         assert_eq!(found, wanted, "{query}");
     }
+    cloud.get("networks?colour=red").await.refused(400, "HTTPBadRequest");
 }
 
 #[tokio::test]
-async fn a_fixed_ip_filter_wants_one_address_that_matches_all_keys() {
+async fn a_fixed_ip_filter_matches_each_key_by_itself() {
     let cloud = Cloud::start().await;
     let network = cloud.network().await;
     let (a, b) = (cloud.subnet(&network, "10.1.0.0/24").await, cloud.subnet(&network, "10.2.0.0/24").await);
@@ -47,7 +47,7 @@ async fn a_fixed_ip_filter_wants_one_address_that_matches_all_keys() {
     cloud.port(json!({"network_id": network, "name": "q", "fixed_ips": [{"subnet_id": a, "ip_address": "10.1.0.2"}]})).await;
     let table = [
         (format!("fixed_ips=subnet_id={a}&fixed_ips=ip_address=10.1.0.5"), vec!["p"]),
-        (format!("fixed_ips=subnet_id={b}&fixed_ips=ip_address=10.1.0.5"), vec![]),
+        (format!("fixed_ips=subnet_id={b}&fixed_ips=ip_address=10.1.0.5"), vec!["p"]),
         (format!("fixed_ips=subnet_id={a}"), vec!["p", "q"]),
         ("fixed_ips=ip_address=10.1.0.5&fixed_ips=ip_address=10.1.0.2".into(), vec!["p", "q"]),
         ("fixed_ips=ip_address%3D10.2.0.6".into(), vec!["p"]),
@@ -75,7 +75,8 @@ async fn pages_follow_their_links_to_the_end_and_back() {
         Some(found["href"].as_str().unwrap().split_once("/v2.0/").unwrap().1.to_owned())
     };
     let first = cloud.get("networks?limit=2&sort_key=name&sort_dir=desc").await;
-    assert_eq!((names(&first, "networks"), link(&first, "previous")), (vec!["e".into(), "d".into()], None));
+    assert_eq!(names(&first, "networks"), ["e", "d"]);
+    assert!(link(&first, "previous").is_some(), "Neutron does not look whether anything comes before");
     let second = cloud.get(&link(&first, "next").unwrap()).await;
     assert_eq!(names(&second, "networks"), ["c", "b"]);
     let third = cloud.get(&link(&second, "next").unwrap()).await;
@@ -83,7 +84,7 @@ async fn pages_follow_their_links_to_the_end_and_back() {
     let back = cloud.get(&link(&third, "previous").unwrap()).await;
     assert_eq!(names(&back, "networks"), ["c", "b"]);
     cloud.get("networks?limit=2&marker=nothing").await.refused(404, "NetworkNotFound");
-    cloud.get("networks?limit=x").await.refused(400, "HTTPBadRequest");
+    cloud.get("networks?limit=x").await.refused(400, "BadRequest");
     cloud.get("networks?sort_key=name").await.refused(400, "HTTPBadRequest");
     cloud.get("networks?sort_key=colour&sort_dir=asc").await.refused(400, "HTTPBadRequest");
     let all = cloud.get("networks?fields=id&fields=name").await;

@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use crate::client::{Cloud, id};
 
+const NOTHING: &str = "f81d4fae-7dec-41d0-a765-00a0c91e6bf6";
+
 async fn net(cloud: &Cloud) -> (String, String) {
     let network = cloud.network().await;
     let subnet = cloud.subnet(&network, "10.1.0.0/24").await;
@@ -47,14 +49,16 @@ async fn fixed_addresses_are_checked_as_neutron_does() {
         (json!([{"subnet_id": subnet, "ip_address": "10.1.0.0"}]), 400, "InvalidIpForSubnet"),
         (json!([{"ip_address": "10.2.0.7"}]), 400, "InvalidIpForNetwork"),
         (json!([{"subnet_id": elsewhere}]), 400, "InvalidInput"),
-        (json!([{"subnet_id": "nothing"}]), 404, "SubnetNotFound"),
+        (json!([{"subnet_id": "nothing"}]), 400, "HTTPBadRequest"),
+        (json!([{"subnet_id": NOTHING}]), 404, "SubnetNotFound"),
         (json!([{"ip_address": "x"}]), 400, "HTTPBadRequest"),
         (json!([{}]), 400, "InvalidInput"),
     ];
     for (fixed, status, kind) in table {
         want(fixed).await.refused(status, kind);
     }
-    cloud.port(json!({"network_id": "nothing"})).await.refused(404, "NetworkNotFound");
+    cloud.port(json!({"network_id": "nothing"})).await.refused(400, "HTTPBadRequest");
+    cloud.port(json!({"network_id": NOTHING})).await.refused(404, "NetworkNotFound");
     cloud.port(json!({})).await.refused(400, "HTTPBadRequest");
 }
 
@@ -69,7 +73,7 @@ async fn a_full_subnet_is_said_to_be_full() {
 
 #[tokio::test]
 async fn a_mac_is_unique_on_its_network_and_fixed_while_bound() {
-    let cloud = Cloud::start().await;
+    let cloud = Cloud::own().await;
     let (network, _) = net(&cloud).await;
     let other = cloud.network().await;
     let make = |network: &str, mac: &str| cloud.port(json!({"network_id": network, "mac_address": mac}));

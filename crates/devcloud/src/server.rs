@@ -71,7 +71,7 @@ impl DevCloud {
             Some(path) => Some(path.links_up().await.unwrap_or_default()),
             None => None,
         };
-        for id in model.ports.keys().cloned().collect::<Vec<_>>() {
+        for id in model.ports.keys().map(str::to_owned).collect::<Vec<_>>() {
             model.refresh_status(&id);
         }
 

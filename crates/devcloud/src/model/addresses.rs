@@ -54,7 +54,7 @@ impl Model {
     pub(crate) fn add_self_made(&mut self, subnet_id: &str) {
         let Some(subnet) = self.subnets.get(subnet_id).filter(|s| s.is_auto_address()) else { return };
         let (network_id, prefix) = (subnet.network_id.clone(), subnet.cidr.network());
-        let ports = self.ports.values_mut().filter(|p| p.network_id == network_id && !p.is_router());
+        let ports = self.ports.select_mut(|p| p.network_id == network_id && !p.is_router());
         for port in ports {
             if let Some(ip_address) = eui64(prefix, &port.mac_address) {
                 port.fixed_ips.push(FixedIp { subnet_id: subnet_id.into(), ip_address });

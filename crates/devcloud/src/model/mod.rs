@@ -12,6 +12,7 @@ pub(crate) mod security_group;
 pub(crate) mod standard;
 pub(crate) mod subnet;
 pub(crate) mod subnet_pool;
+mod table;
 pub(crate) mod views;
 
 pub(crate) use binding::VifTypes;
@@ -28,18 +29,19 @@ use security_group::{SecurityGroup, SecurityGroupRule};
 use standard::Standard;
 use subnet::Subnet;
 use subnet_pool::SubnetPool;
+pub(crate) use table::Table;
 
 /// All networks, ports and groups.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Model {
-    pub(crate) networks: BTreeMap<String, Network>,
-    pub(crate) subnets: BTreeMap<String, Subnet>,
-    pub(crate) subnetpools: BTreeMap<String, SubnetPool>,
-    pub(crate) ports: BTreeMap<String, Port>,
-    pub(crate) security_groups: BTreeMap<String, SecurityGroup>,
-    pub(crate) security_group_rules: BTreeMap<String, SecurityGroupRule>,
+    pub(crate) networks: Table<Network>,
+    pub(crate) subnets: Table<Subnet>,
+    pub(crate) subnetpools: Table<SubnetPool>,
+    pub(crate) ports: Table<Port>,
+    pub(crate) security_groups: Table<SecurityGroup>,
+    pub(crate) security_group_rules: Table<SecurityGroupRule>,
     #[serde(default)]
-    pub(crate) qos_policies: BTreeMap<String, QosPolicy>,
+    pub(crate) qos_policies: Table<QosPolicy>,
     pub(crate) quotas: BTreeMap<String, BTreeMap<String, i64>>,
     /// Last VXLAN number given out.
     pub(crate) last_segment: u32,
@@ -119,7 +121,7 @@ impl Model {
     /// Sends the agents away, or lets them report what they have missed.
     pub(crate) fn set_agents_away(&mut self, away: bool) {
         self.agents_away = away;
-        for id in self.ports.keys().cloned().collect::<Vec<_>>() {
+        for id in self.ports.keys().map(str::to_owned).collect::<Vec<_>>() {
             if self.refresh_status(&id)
                 && let Some(port) = self.ports.get_mut(&id)
             {

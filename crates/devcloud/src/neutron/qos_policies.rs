@@ -1,7 +1,5 @@
 //! `/v2.0/qos/policies` and their rules.
 
-use std::collections::BTreeMap;
-
 use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -16,9 +14,9 @@ use super::collection::Writable;
 use super::fault::Fault;
 use super::resource::{Resource, changeable, visible};
 use crate::caller::Caller;
-use crate::model::Model;
 use crate::model::qos::{QosPolicy, QosRule};
 use crate::model::standard::Standard;
+use crate::model::{Model, Table};
 
 /// A kind of rule: its segment, its name in a body, its type, its numbers.
 struct Kind {
@@ -61,10 +59,10 @@ impl Resource for QosPolicy {
     const SINGULAR: &'static str = "policy";
     const PLURAL: &'static str = "policies";
     const SEGMENT: &'static str = "qos/policies";
-    fn table(model: &Model) -> &BTreeMap<String, Self> {
+    fn table(model: &Model) -> &Table<Self> {
         &model.qos_policies
     }
-    fn table_mut(model: &mut Model) -> &mut BTreeMap<String, Self> {
+    fn table_mut(model: &mut Model) -> &mut Table<Self> {
         &mut model.qos_policies
     }
     fn standard(&self) -> &Standard {

@@ -1,7 +1,5 @@
 //! What all resources share: how they are found, shown and guarded against changes.
 
-use std::collections::BTreeMap;
-
 use http::HeaderMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -9,16 +7,16 @@ use serde_json::{Map, Value};
 use super::fault::Fault;
 use super::names_in_dns::assignment;
 use crate::caller::Caller;
-use crate::model::Model;
 use crate::model::network::Network;
 use crate::model::port::Port;
 use crate::model::security_group::{SecurityGroup, SecurityGroupRule};
 use crate::model::standard::Standard;
 use crate::model::subnet::Subnet;
 use crate::model::subnet_pool::SubnetPool;
+use crate::model::{Model, Table};
 
 /// A kind of resource under `/v2.0`.
-pub(crate) trait Resource: Serialize + Sized + 'static {
+pub(crate) trait Resource: Serialize + Clone + Sized + 'static {
     /// Key of one in a body.
     const SINGULAR: &'static str;
     /// Key of many in a body.
@@ -28,8 +26,8 @@ pub(crate) trait Resource: Serialize + Sized + 'static {
     /// Attributes only administrators see.
     const ADMIN_ONLY: &'static [&'static str] = &[];
 
-    fn table(model: &Model) -> &BTreeMap<String, Self>;
-    fn table_mut(model: &mut Model) -> &mut BTreeMap<String, Self>;
+    fn table(model: &Model) -> &Table<Self>;
+    fn table_mut(model: &mut Model) -> &mut Table<Self>;
     fn standard(&self) -> &Standard;
     fn standard_mut(&mut self) -> &mut Standard;
     fn not_found(id: &str) -> Fault;
@@ -101,10 +99,10 @@ macro_rules! resource {
             const SINGULAR: &'static str = $singular;
             const PLURAL: &'static str = stringify!($table);
             const SEGMENT: &'static str = $segment;
-            fn table(model: &Model) -> &BTreeMap<String, Self> {
+            fn table(model: &Model) -> &Table<Self> {
                 &model.$table
             }
-            fn table_mut(model: &mut Model) -> &mut BTreeMap<String, Self> {
+            fn table_mut(model: &mut Model) -> &mut Table<Self> {
                 &mut model.$table
             }
             fn standard(&self) -> &Standard {

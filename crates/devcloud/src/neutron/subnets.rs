@@ -137,7 +137,7 @@ impl Writable for Subnet {
                 ),
             ));
         }
-        for port in model.ports.values_mut().filter(|port| uses(port)) {
+        for port in model.ports.select_mut(uses) {
             port.fixed_ips.retain(|ip| ip.subnet_id != *id);
             port.standard.bump();
         }

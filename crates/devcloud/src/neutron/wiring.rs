@@ -180,7 +180,7 @@ impl NeutronService {
                 links.remove(prefix);
             }
             let ports: Vec<String> =
-                model.ports.keys().filter(|id| id.starts_with(prefix)).cloned().collect();
+                model.ports.keys().filter(|id| id.starts_with(prefix)).map(str::to_owned).collect();
             for id in ports {
                 if model.refresh_status(&id)
                     && let Some(port) = model.ports.get_mut(&id)

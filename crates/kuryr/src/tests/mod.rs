@@ -12,6 +12,7 @@ mod macs;
 mod many_hosts;
 mod matrix;
 mod networks;
+mod operator;
 mod orphans;
 mod recovery;
 mod subnets;

@@ -17,6 +17,7 @@ pub(crate) const CASES: &[Case] = &[
     ("two_hosts_use_one_network_and_leave_it_as_found", one_network),
     ("two_hosts_that_come_and_go_at_once_keep_each_others_tags", at_once),
     ("two_hosts_keep_the_same_auxiliary_address_free", auxiliary),
+    ("two_hosts_use_a_subnet_that_one_of_them_made_and_has_left", left_subnet),
 ];
 
 /// The other host's plugin; removed with its socket and journal.
@@ -142,5 +143,21 @@ fn auxiliary(world: &mut World) -> Result<()> {
             ensure!(error.contains("10.30.0.9"), "{error}");
         }
         remove(world, &[], &["here", "there"])
+    })
+}
+
+fn left_subnet(world: &mut World) -> Result<()> {
+    with_other(world, |world, id| {
+        let option = format!("neutron.net.uuid={id}");
+        for (driver, name) in [("kuryr", "here"), ("other", "there")] {
+            let range = ["--subnet", "10.31.0.0/24", "-o", &option, name];
+            world.docker(
+                &[&["network", "create", "-d", driver, "--ipam-driver", driver][..], &range].concat(),
+            )?;
+        }
+        remove(world, &[], &["here"])?;
+        world.run("one", &["--network", "there"])?;
+        world.ping("one", "10.31.0.1")?;
+        remove(world, &["one"], &["there"])
     })
 }

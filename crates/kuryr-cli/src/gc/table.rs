@@ -45,9 +45,9 @@ fn orphans(report: &Map<String, Value>) -> &[Value] {
 /// In the largest unit that makes a whole number.
 fn age(seconds: u64) -> String {
     match seconds {
-        ..120 => format!("{seconds}s"),
-        ..7_200 => format!("{}m", seconds / 60),
-        ..172_800 => format!("{}h", seconds / 3_600),
+        0..120 => format!("{seconds}s"),
+        120..7_200 => format!("{}m", seconds / 60),
+        7_200..172_800 => format!("{}h", seconds / 3_600),
         _ => format!("{}d", seconds / 86_400),
     }
 }

@@ -73,7 +73,10 @@ fn a_bad_value_is_shown_with_file_line_key_value_and_what_is_allowed() {
 fn scripts_replace_only_what_is_built_in() {
     let rig = Rig::new();
     let of_ovs = "[ovs]\nintegration_bridge = br-edge\novsdb_socket = /run/ovs/db.sock\n";
-    rig.kuryr("", &format!("{}{of_ovs}[binding]\ndefault_driver = hw_veb\nscript_vif_types = tap, ovs\n", neutron()));
+    rig.kuryr(
+        "",
+        &format!("{}{of_ovs}[binding]\ndefault_driver = hw_veb\nscript_vif_types = tap, ovs\n", neutron()),
+    );
     let said = rig.check();
     assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{said:?}");
     assert!(!said.out.contains("warning"), "{said:?}");

@@ -12,6 +12,7 @@ mod adopted;
 mod attributes;
 mod bad_input;
 mod binding;
+mod budgets;
 mod crashes;
 mod defects;
 mod expose;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         expose::CASES,
         volumes::CASES,
         binding::CASES,
+        budgets::CASES,
         bad_input::CASES,
         lifecycle::CASES,
         serving::CASES,

@@ -71,17 +71,18 @@ impl Inner {
         };
         if uses(row, originals, &port) {
             let mut restore = restoration(originals, &port);
-            let mut revision = port.revision_number;
+            let mut revision = Some(port.revision_number);
             let bound = port.host_id.as_deref().is_some_and(|host| !host.is_empty());
             if bound && (restore.mac_address.is_some() || restore.extras.vnic_type.is_some()) {
-                // These cannot change on a bound port; the device id still says that it is ours to restore.
+                // These cannot change on a bound port. The device id keeps everybody else off until it is restored,
+                // so the agent's report that the port is down may come in between.
                 let unbind = PortUpdate { host_id: Some(String::new()), ..PortUpdate::default() };
-                let unbound = self.neutron.update_port(id, &unbind, Some(revision)).await;
-                revision = unbound.doing("unbind port", id)?.revision_number;
+                self.neutron.update_port(id, &unbind, revision).await.doing("unbind port", id)?;
+                revision = None;
                 restore.host_id = originals.host_id.clone().filter(|host| !host.is_empty());
             }
             if restore != PortUpdate::default() {
-                let restored = self.neutron.update_port(id, &restore, Some(revision)).await;
+                let restored = self.neutron.update_port(id, &restore, revision).await;
                 restored.doing("give back port", id)?;
             }
         }

@@ -73,9 +73,12 @@ fn main() -> ExitCode {
         defects::containers::CASES,
         defects::process::CASES,
     ];
+    // An engine that has run the suite on real services needs only the rest here.
+    let rest = std::env::var_os("KURYR_TEST_REST").is_some();
     let trials = cases
         .concat()
         .into_iter()
+        .filter(|(name, _)| !rest || skips::left_to_devcloud(name))
         .map(|(name, case)| Trial::ignorable_test(name, move || run(name, case)))
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);

@@ -166,7 +166,11 @@ impl NetworkDataPath for Bridges {
     }
 
     async fn port_up(&self, port: &PortView) -> Result<()> {
-        self.shared.port_up(port).await
+        self.shared.ports_up(std::slice::from_ref(port)).await
+    }
+
+    async fn ports_up(&self, ports: &[PortView]) -> Result<()> {
+        self.shared.ports_up(ports).await
     }
 
     async fn port_down(&self, id: &str) -> Result<()> {

@@ -102,28 +102,37 @@ impl Shared {
         outcome
     }
 
-    pub(super) async fn port_up(&self, port: &PortView) -> Result<()> {
-        check_id("port", &port.id)?;
-        check_id("network", &port.network_id)?;
-        let device = names::tap(&port.id);
+    /// One transaction for all of them: a new member changes the filters of its whole group.
+    pub(super) async fn ports_up(&self, ports: &[PortView]) -> Result<()> {
         let mut state = self.state.lock().await;
-        let before = state.ports.get(&device);
-        if let Some(other) = before.filter(|other| other.id != port.id) {
-            return Err(taken("port", &port.id, &other.id, &device));
-        }
-        let mut script = port_rules::change(&self.table, &device, before, Some(port))?;
-        if state.strangers.contains(&device) {
-            script += &element("delete", &self.table, "strangers", &format!("\"{device}\""));
+        let mut script = String::new();
+        for port in ports {
+            check_id("port", &port.id)?;
+            check_id("network", &port.network_id)?;
+            let device = names::tap(&port.id);
+            let before = state.ports.get(&device);
+            if let Some(other) = before.filter(|other| other.id != port.id) {
+                return Err(taken("port", &port.id, &other.id, &device));
+            }
+            script += &port_rules::change(&self.table, &device, before, Some(port))?;
+            if state.strangers.contains(&device) {
+                script += &element("delete", &self.table, "strangers", &format!("\"{device}\""));
+            }
         }
         if !script.is_empty() {
             nft::apply(self.links.netns(), &script).await?;
         }
-        state.strangers.remove(&device);
-        state.ports.insert(device.clone(), port.clone());
-        if let Some(link) = self.links.link(&device).await.map_err(failed)? {
-            self.see(&mut state, &link).await?;
-            // Said again for those who came after the device did.
-            self.tell(&link, link.up);
+        for port in ports {
+            let device = names::tap(&port.id);
+            state.strangers.remove(&device);
+            state.ports.insert(device, port.clone());
+        }
+        for port in ports {
+            if let Some(link) = self.links.link(&names::tap(&port.id)).await.map_err(failed)? {
+                self.see(&mut state, &link).await?;
+                // Said again for those who came after the device did.
+                self.tell(&link, link.up);
+            }
         }
         Ok(())
     }

@@ -94,11 +94,11 @@ impl NeutronService {
                 }
             }
         }
-        for view in wanted.ports.values().filter(|v| v.network_id == network) {
-            let old = before.ports.get(&view.id);
-            if old != Some(view) {
-                self.raise_port(path, view, old.is_none()).await;
-            }
+        let changed =
+            |view: &&PortView| view.network_id == network && before.ports.get(&view.id) != Some(*view);
+        let changed: Vec<PortView> = wanted.ports.values().filter(changed).cloned().collect();
+        if !changed.is_empty() {
+            self.raise_ports(path, &before, changed).await;
         }
         // Looked up anew: a binding that failed just now may have been the network's only one.
         let unused = self.read(|model| !model.views().networks.contains_key(network));
@@ -114,6 +114,18 @@ impl NeutronService {
         match path.network_up(view).await {
             Ok(()) => self.wiring.installed(|i| drop(i.networks.insert(view.id.clone(), view.clone()))),
             Err(error) => tracing::warn!(network = %view.id, %error, "cannot bring the network up"),
+        }
+    }
+
+    /// All at once, or one by one to find the one that cannot be.
+    async fn raise_ports(&self, path: &dyn NetworkDataPath, before: &Views, changed: Vec<PortView>) {
+        if path.ports_up(&changed).await.is_ok() {
+            self.wiring
+                .installed(|i| i.ports.extend(changed.into_iter().map(|view| (view.id.clone(), view))));
+            return;
+        }
+        for view in &changed {
+            self.raise_port(path, view, !before.ports.contains_key(&view.id)).await;
         }
     }
 

@@ -155,3 +155,26 @@ fn every_kind_of_rule_is_understood_by_the_kernel() {
         world.bridges.port_up(&wanted).await.unwrap();
     });
 }
+
+#[test]
+fn ports_told_together_are_filtered_as_if_told_apart() {
+    in_world(|world| async move {
+        world.bridges.network_up(&network(NET)).await.unwrap();
+        let ports = [10, 11].map(|number| port(number, NET, default_group(&[10, 11])));
+        world.bridges.ports_up(&ports).await.unwrap();
+        let [a, b] = ports;
+        let (a, b) = (world.run(a).await, world.run(b).await);
+        let c = world.run(port(12, NET, default_group(&[12]))).await;
+        assert!(reaches(&a, &b, false, 7000, true));
+        assert!(!reaches(&c, &b, false, 7001, false));
+        // One that cannot be told leaves the others as they were.
+        let mut open = b.port.clone();
+        open.rules.push(rule(true, false));
+        let mut bad = a.port.clone();
+        bad.mac = "zz".into();
+        world.bridges.ports_up(&[open.clone(), bad]).await.unwrap_err();
+        assert!(!reaches(&c, &b, false, 7002, false));
+        world.bridges.ports_up(&[open]).await.unwrap();
+        assert!(reaches(&c, &b, false, 7003, true));
+    });
+}

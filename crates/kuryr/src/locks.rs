@@ -11,7 +11,7 @@ use tokio::sync::OwnedMutexGuard;
 pub(crate) struct Locks(Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>);
 
 impl Locks {
-    /// Waits for the object's turn. Order to avoid deadlock: network, mac, address, pool, stand-in, subnets, endpoint,
+    /// Waits for the object's turn. Order to avoid deadlock: range, network, mac, address, pool, stand-in, subnets, endpoint,
     /// record, group, device.
     pub(crate) async fn lock(&self, kind: &str, id: &str) -> OwnedMutexGuard<()> {
         let lock = {

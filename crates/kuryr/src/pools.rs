@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use ipnet::IpNet;
+use tokio::sync::OwnedMutexGuard;
+use tokio::time::sleep;
 
 use crate::api::{Pool, PoolRequest};
 use crate::options::Options;
@@ -17,6 +20,9 @@ mod ranges;
 
 pub(crate) use existing::only;
 use ranges::{explicit, first_usable, on};
+
+/// How long, in milliseconds, a pool may wait for its network before others of its range go on.
+const UNPAIRED: u64 = 3_000;
 
 /// Start of the journal key of a network made for an automatic pool.
 pub(crate) const PENDING: &str = "auto-";
@@ -65,6 +71,8 @@ impl Inner {
         };
         if let Some(pool) = request.pool {
             row.pool = explicit(pool, request.sub_pool)?;
+            let _turn = self.alone_with(row.pool).await;
+            row.created = now();
             row.v6 = matches!(row.pool, IpNet::V6(_));
             row.gateway = first_usable(row.pool);
             if let Some(wanted) = options.subnet(row.v6) {
@@ -89,6 +97,24 @@ impl Inner {
             self.automatic(&mut row, &options).await?;
         }
         Ok(Pool { id: public_id(&row.id), pool: row.pool, gateway: row.gateway })
+    }
+
+    /// Waits while another network of the same range is being made. `CreateNetwork` names the range and not the pool:
+    /// with two pools of a range to choose from, each of two networks could get the other's, and Docker would ask for
+    /// addresses on the wrong one. A pool nobody makes a network for stops counting soon.
+    async fn alone_with(&self, range: IpNet) -> OwnedMutexGuard<()> {
+        let turn = self.locks.lock("range", &range.to_string()).await;
+        let waiting = |p: &PoolRow| {
+            p.pool == range
+                && p.network.is_none()
+                && p.released.is_none()
+                && !self.left_behind.contains(&p.id)
+                && p.created.saturating_add(UNPAIRED) > now()
+        };
+        while !self.pools.all(waiting).is_empty() {
+            sleep(Duration::from_millis(20)).await;
+        }
+        turn
     }
 
     pub(crate) async fn release_pool(&self, public: &str) -> Result<()> {

@@ -76,6 +76,32 @@ async fn two_networks_of_equal_range_created_at_once_take_a_pool_each() {
 }
 
 #[tokio::test]
+async fn b45_networks_of_equal_range_made_at_once_keep_the_pool_docker_gave_them() {
+    let docker = Docker::new();
+    let service = &docker.service;
+    let range = "10.9.0.0/24".parse().unwrap();
+    let make = async || {
+        let wanted = PoolRequest { space: "s".to_owned(), pool: Some(range), ..PoolRequest::default() };
+        let pool = service.request_pool(wanted).await.unwrap();
+        // Docker is busy with the other one.
+        tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+        let id = docker_id();
+        let request = NetworkRequest {
+            id: id.clone(),
+            ipv4: vec![IpamData { pool: range, gateway: pool.gateway, aux: Vec::new() }],
+            ..NetworkRequest::default()
+        };
+        service.create_network(request).await.unwrap();
+        (id, pool.id)
+    };
+    let (one, two, three) = tokio::join!(make(), make(), make());
+    for (network, pool) in [one, two, three] {
+        let row = service.inner.pools.get(crate::pools::key_of(&pool).unwrap()).unwrap();
+        assert_eq!(row.network, Some(network));
+    }
+}
+
+#[tokio::test]
 async fn an_ip_range_is_the_subnet() {
     let mut docker = Docker::new();
     let net = Net { ip_range: Some("10.9.4.0/24".parse().unwrap()), ..v4("10.9.0.0/16") };

@@ -73,7 +73,7 @@ pub(crate) fn json(rows: &[Row]) -> Value {
             let [address, endpoint] = HANDLERS.map(|method| handler(row, method));
             json!({
                 "driver": row.driver, "latency_ms": row.latency, "ports_before": row.ports, "at_once": row.at_once,
-                "containers": row.runs.len(),
+                "containers": row.runs.len(), "runs_ms": row.runs,
                 "run_p50_ms": quantile(&row.runs, 0.5), "run_p99_ms": quantile(&row.runs, 0.99),
                 "calls_per_container": calls, "handlers_per_container_ms": handled,
                 "waits_per_container_ms": waited,

@@ -4,7 +4,9 @@
 mod common;
 
 use common::*;
-use openstack::network::{NewNetwork, NewPort, NewSecurityGroup, NewSecurityGroupRule, PortUpdate, Taggable};
+use openstack::network::{
+    NewNetwork, NewPort, NewSecurityGroup, NewSecurityGroupRule, PortUpdate, SubPort, Taggable, Trunk,
+};
 use serde_json::{Value, json};
 
 /// Answers every call with whatever fits it.
@@ -23,10 +25,21 @@ fn anything(seen: &Seen, _: usize) -> Answer {
         (_, "security-groups") => {
             (200, json!({ "security_group": { "id": "g" }, "security_groups": [{ "id": "g" }] }))
         }
+        (_, "trunks") if seen.method == "PUT" => (200, trunk()),
+        (_, "trunks") => (200, json!({ "trunk": trunk(), "trunks": [trunk()] })),
         (_, "security-group-rules") => (201, json!({ "security_group_rules": [{}, {}] })),
         _ => (200, json!({ "port": port("p"), "ports": [port("p")] })),
     };
     answer(status, &body)
+}
+
+fn trunk() -> Value {
+    let subport = json!({ "port_id": "c", "segmentation_type": "vlan", "segmentation_id": 100 });
+    json!({ "id": "t", "port_id": "p", "status": "ACTIVE", "revision_number": 4, "sub_ports": [subport] })
+}
+
+fn subport(id: &str, vlan: u16) -> SubPort {
+    SubPort { port_id: id.to_owned(), segmentation_type: "vlan".to_owned(), segmentation_id: vlan }
 }
 
 #[tokio::test]
@@ -177,4 +190,80 @@ async fn an_answer_of_another_shape_is_an_error_without_its_values() {
         let shown = format!("{error} {error:?}");
         assert!(shown.contains("cannot understand the answer") && !shown.contains(CANARY), "{shown}");
     }
+}
+
+#[tokio::test]
+async fn subports_are_changed_in_one_call_whose_answer_is_the_trunk_itself() {
+    let cloud = Cloud::start(anything).await;
+    let net = cloud.network();
+    let found = net.list_trunks(&[("port_id", "p")]).await.unwrap();
+    let whole = Trunk {
+        id: "t".to_owned(),
+        name: String::new(),
+        port_id: "p".to_owned(),
+        status: "ACTIVE".to_owned(),
+        admin_state_up: false,
+        revision_number: 4,
+        sub_ports: vec![subport("c", 100)],
+    };
+    assert_eq!(found, std::slice::from_ref(&whole));
+    assert_eq!(net.get_trunk("t").await.unwrap(), whole);
+    assert_eq!(net.add_subports("t", &[subport("c", 100), subport("d", 4094)]).await.unwrap(), whole);
+    assert_eq!(net.remove_subports("t", &["c".to_owned()]).await.unwrap(), whole);
+    assert_eq!(net.add_subports("t", &[]).await.unwrap(), whole);
+    assert_eq!(net.remove_subports("t", &[]).await.unwrap(), whole);
+
+    let calls = cloud.calls();
+    let lines: Vec<_> = calls.iter().map(|c| c.line().replace("/net/v2.0", "")).collect();
+    assert_eq!(
+        lines,
+        [
+            "GET /trunks?port_id=p",
+            "GET /trunks/t",
+            "PUT /trunks/t/add_subports",
+            "PUT /trunks/t/remove_subports",
+            "GET /trunks/t",
+            "GET /trunks/t"
+        ]
+    );
+    assert_eq!(
+        calls[2].body,
+        json!({ "sub_ports": [
+            { "port_id": "c", "segmentation_type": "vlan", "segmentation_id": 100 },
+            { "port_id": "d", "segmentation_type": "vlan", "segmentation_id": 4094 },
+        ]})
+    );
+    assert_eq!(calls[3].body, json!({ "sub_ports": [{ "port_id": "c" }] }));
+}
+
+#[tokio::test]
+async fn a_subport_that_is_not_there_is_told_from_a_trunk_that_is_not_there() {
+    let gone = |kind: &'static str| Cloud::start(move |_, _| neutron_fault(404, kind, "it is not there"));
+    for kind in ["SubPortNotFound", "TrunkNotFound"] {
+        let cloud = gone(kind).await;
+        let error = cloud.network().remove_subports("t", &["c".to_owned()]).await.unwrap_err();
+        assert!(error.is_not_found() && error.is_kind(kind) && !error.effect_unknown(), "{error}");
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "network: remove 1 subports from trunk t: it is not there (HTTP 404, {kind}, req-of-the-service)"
+            )
+        );
+    }
+}
+
+#[test]
+fn a_parent_port_says_which_ports_its_trunk_carries() {
+    let read = |value: Value| serde_json::from_value::<openstack::network::Port>(value).unwrap();
+    let mut parent = port("p");
+    assert_eq!(read(parent.clone()).trunk_details, None);
+    assert!(!json!(read(parent.clone())).as_object().unwrap().contains_key("trunk_details"));
+    let mut carried = json!(subport("c", 100));
+    carried["mac_address"] = json!("fa:16:3e:00:00:02");
+    parent["description"] = json!("of the VM");
+    parent["trunk_details"] = json!({ "trunk_id": "t", "sub_ports": [carried] });
+    let parent = read(parent);
+    assert_eq!(parent.description, "of the VM");
+    let details = parent.trunk_details.unwrap();
+    assert_eq!((details.trunk_id.as_str(), details.sub_ports), ("t", vec![subport("c", 100)]));
 }

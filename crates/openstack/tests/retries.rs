@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use common::*;
-use openstack::network::{Client, NewPort, PortUpdate};
+use openstack::network::{Client, NewPort, PortUpdate, SubPort};
 use openstack::{AuthSettings, Error, Session};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -100,6 +100,13 @@ async fn after_a_lost_connection_only_repeatable_calls_are_repeated() {
     assert_eq!(count.load(Ordering::Relaxed), 5);
     network.update_port("p", &PortUpdate::default(), None).await.unwrap_err();
     assert_eq!(count.load(Ordering::Relaxed), 8);
+    // So would that of a change of subports.
+    let subport = SubPort { port_id: "p".into(), segmentation_type: "vlan".into(), segmentation_id: 7 };
+    let error = network.add_subports("t", &[subport]).await.unwrap_err();
+    assert!(error.effect_unknown(), "{error}");
+    assert_eq!(count.load(Ordering::Relaxed), 9);
+    network.remove_subports("t", &["p".into()]).await.unwrap_err();
+    assert_eq!(count.load(Ordering::Relaxed), 10);
 }
 
 #[tokio::test]

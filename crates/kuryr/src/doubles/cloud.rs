@@ -19,8 +19,6 @@ pub(crate) struct Cloud {
     pub(crate) subnets: BTreeMap<String, Subnet>,
     pub(crate) pools: BTreeMap<String, SubnetPool>,
     pub(crate) ports: BTreeMap<String, Port>,
-    /// Of ports, by id.
-    pub(crate) descriptions: BTreeMap<String, String>,
     pub(crate) groups: BTreeMap<String, SecurityGroup>,
     pub(crate) qos_policies: BTreeMap<String, QosPolicy>,
     pub(crate) rules: Vec<NewSecurityGroupRule>,

@@ -32,15 +32,16 @@ impl Cloud {
                 self.subnets.values().map(subnet).collect()
             }
             Taggable::Port => {
-                let description = |id: &str| self.descriptions.get(id).cloned().unwrap_or_default();
                 let port = |p: &openstack::network::Port| Listed {
                     network_id: p.network_id.clone(),
                     device_id: p.device_id.clone(),
                     device_owner: p.device_owner.clone(),
+                    mac_address: Some(p.mac_address),
+                    fixed_ips: p.fixed_ips.clone(),
                     host_id: p.host_id.clone(),
                     vnic_type: p.vnic_type.clone(),
                     security_groups: p.security_groups.clone(),
-                    ..of(&p.id, &p.name, &description(&p.id), &p.tags)
+                    ..of(&p.id, &p.name, &p.description, &p.tags)
                 };
                 self.ports.values().map(port).collect()
             }

@@ -239,7 +239,6 @@ impl Neutron for Process {
     async fn delete_port(&self, id: &str) -> Result<()> {
         self.call("DELETE port", |c| {
             c.ports.remove(id);
-            c.descriptions.remove(id);
             Ok(())
         })
         .await

@@ -93,6 +93,7 @@ impl Cloud {
             let port = Port {
                 id: new_id(),
                 name: String::new(),
+                description: String::new(),
                 network_id: new.network_id.clone(),
                 project_id: "p".to_owned(),
                 mac_address: self.new_mac(),
@@ -111,6 +112,7 @@ impl Cloud {
                 qos_policy_id: None,
                 allowed_address_pairs: Vec::new(),
                 dns_name: None,
+                trunk_details: None,
                 revision_number: 1,
                 tags: Vec::new(),
             };
@@ -145,6 +147,7 @@ impl Cloud {
         let mut port = Port {
             id: new_id(),
             name: new.name.clone(),
+            description: new.description.clone().unwrap_or_default(),
             network_id: new.network_id.clone(),
             project_id: new.project_id.clone().unwrap_or_else(|| "p".to_owned()),
             mac_address: mac,
@@ -163,6 +166,7 @@ impl Cloud {
             qos_policy_id: None,
             allowed_address_pairs: Vec::new(),
             dns_name: None,
+            trunk_details: None,
             revision_number: 1,
             tags: new.tags.clone().unwrap_or_default(),
         };
@@ -180,7 +184,6 @@ impl Cloud {
         }
         extend(&mut port, &new.extras)?;
         self.bind(&mut port);
-        self.descriptions.extend(new.description.clone().map(|text| (port.id.clone(), text)));
         self.ports.insert(port.id.clone(), port.clone());
         Ok(port)
     }

@@ -258,7 +258,6 @@ async fn b14_an_endpoint_whose_port_and_link_are_gone_is_deleted_all_the_same() 
     {
         let mut cloud = docker.world.cloud.lock().unwrap();
         cloud.ports.remove(&port.id);
-        cloud.descriptions.remove(&port.id);
         cloud.links.retain(|name, _| name.starts_with("brq"));
     }
     docker.stop(&container).await.unwrap();

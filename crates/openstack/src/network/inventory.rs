@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Deserializer};
 
-use super::{Client, Taggable};
-use crate::Result;
+use super::{Client, FixedIp, Taggable};
+use crate::{MacAddr, Result};
 
 /// What all kinds of resources say about themselves, and what ports and subnets say besides.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -36,6 +36,12 @@ pub struct Listed {
     /// Of ports: kind of user.
     #[serde(default)]
     pub device_owner: String,
+    /// Of ports: hardware address.
+    #[serde(default)]
+    pub mac_address: Option<MacAddr>,
+    /// Of ports: its addresses, which may stand in the pairs of another port.
+    #[serde(default)]
+    pub fixed_ips: Vec<FixedIp>,
     /// Of ports: the host it is bound to.
     #[serde(default, rename = "binding:host_id")]
     pub host_id: Option<String>,
@@ -65,6 +71,8 @@ impl Client {
                     "network_id",
                     "device_id",
                     "device_owner",
+                    "mac_address",
+                    "fixed_ips",
                     "security_groups",
                     "binding:host_id",
                     "binding:vnic_type",

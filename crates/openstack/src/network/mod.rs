@@ -9,6 +9,7 @@ mod security_groups;
 mod subnetpools;
 mod subnets;
 mod tags;
+mod trunks;
 
 use std::collections::BTreeSet;
 

@@ -9,8 +9,10 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 mod port;
+mod trunk;
 
 pub use port::{AddressPair, FixedIp, NewPort, Port, PortExtras, PortUpdate, WantedIp};
+pub use trunk::{SubPort, Trunk, TrunkDetails};
 
 /// A Neutron network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -112,12 +112,17 @@ impl Call {
         Ok(self)
     }
 
-    /// Only if the resource is still at this revision. Such a call is not blindly repeatable: the repetition would
-    /// fail on the first one's success.
+    /// Only if the resource is still at this revision, and [once](Self::once).
     pub(crate) fn if_revision(mut self, revision: u64) -> Self {
         if let Ok(value) = HeaderValue::from_str(&format!("revision_number={revision}")) {
             self.headers.push((http::header::IF_MATCH, value));
         }
+        self.once()
+    }
+
+    /// Not sent again once it may have been executed, although its method would allow it: the repetition would fail on
+    /// the first one's success.
+    pub(crate) fn once(mut self) -> Self {
         self.repeat = Repeat::IfNotExecuted;
         self
     }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::null_is_empty;
+use super::{TrunkDetails, null_is_empty};
 use crate::MacAddr;
 
 /// A port.
@@ -15,6 +15,9 @@ pub struct Port {
     /// Name, not unique.
     #[serde(default)]
     pub name: String,
+    /// Free text.
+    #[serde(default)]
+    pub description: String,
     /// Its network.
     pub network_id: String,
     /// Owner.
@@ -67,6 +70,9 @@ pub struct Port {
     /// Host name for Neutron's DNS.
     #[serde(default)]
     pub dns_name: Option<String>,
+    /// Of the parent port of a trunk, where the extension `trunk-details` is loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trunk_details: Option<TrunkDetails>,
     /// Counts changes; for `If-Match`.
     #[serde(default)]
     pub revision_number: u64,

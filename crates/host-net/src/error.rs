@@ -66,6 +66,46 @@ pub enum Error {
         /// How long was waited; `None`: the socket is closed.
         seconds: Option<u64>,
     },
+    /// A link that cannot stand on another one, or not as wanted.
+    #[error("{kind} link {link} cannot stand on {parent}: {cause}")]
+    SubLink {
+        /// Its name.
+        link: String,
+        /// Its kind.
+        kind: &'static str,
+        /// What it would stand on.
+        parent: String,
+        /// Why not, and what to do.
+        cause: String,
+    },
+    /// A VLAN that another link has.
+    #[error(
+        "link {link} cannot have VLAN {vlan} on {parent}: another link has it, maybe in a container; use another \
+         VLAN, or remove that link"
+    )]
+    VlanTaken {
+        /// Whose it would be.
+        link: String,
+        /// On which link.
+        parent: String,
+        /// The number.
+        vlan: u16,
+    },
+    /// A kind of links that this kernel does not have.
+    #[error(
+        "{kind} link {link} cannot be made on {parent}: this machine's kernel has no module {module}; try \
+         `modprobe {module}`, or boot a kernel that has it"
+    )]
+    NoSuchKind {
+        /// Its name.
+        link: String,
+        /// Its kind.
+        kind: &'static str,
+        /// What it would stand on.
+        parent: String,
+        /// The kernel's module for the kind.
+        module: &'static str,
+    },
     /// A VLAN that does not exist.
     #[error("link {link} cannot use VLAN {vlan}: give a number from 1 to 4094, or 0 for none")]
     Vlan {
@@ -223,6 +263,12 @@ impl Error {
     #[must_use]
     pub fn is_absent(&self) -> bool {
         matches!(self, Self::Absent { .. }) || self.is(rustix::io::Errno::NODEV)
+    }
+
+    /// Whether another link has the wanted VLAN, so that another number would do.
+    #[must_use]
+    pub fn is_vlan_taken(&self) -> bool {
+        matches!(self, Self::VlanTaken { .. })
     }
 
     pub(crate) fn is(&self, errno: rustix::io::Errno) -> bool {

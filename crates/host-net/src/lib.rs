@@ -15,6 +15,7 @@ pub mod ovs;
 mod route;
 mod socket;
 pub mod sriov;
+mod sublink;
 mod veth;
 
 pub use error::{Error, Result};
@@ -22,4 +23,5 @@ pub use events::{LinkEvent, LinkEvents};
 pub use link::LinkInfo;
 pub use route::OnlinkRoute;
 pub use socket::Links;
+pub use sublink::{IpvlanFlag, IpvlanMode, MacvlanMode, SubLinkKind, SubLinkSpec};
 pub use veth::VethSpec;

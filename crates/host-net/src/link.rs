@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use crate::name::checked;
 use crate::socket::Subject;
-use crate::{Error, Links, Result};
+use crate::{Error, Links, Result, SubLinkKind};
 
 /// What the kernel says about a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct LinkInfo {
     pub master: Option<u32>,
     /// `veth`, `bridge`, ...; `None`: hardware and loopback.
     pub kind: Option<String>,
+    /// What it is on its parent, if [`Links::ensure_sub_link`] could have made it.
+    pub sub: Option<SubLinkKind>,
     /// Index of the other end (veth) or the parent, in its own namespace.
     pub peer: Option<u32>,
     /// The other end or the parent is in another network namespace.
@@ -52,6 +54,7 @@ impl LinkInfo {
             carrier: flags.contains(LinkFlags::Up | LinkFlags::LowerUp),
             master: None,
             kind: None,
+            sub: None,
             peer: None,
             peer_elsewhere: false,
             loopback: flags.contains(LinkFlags::Loopback),
@@ -73,6 +76,7 @@ impl LinkInfo {
                         InfoNla::Kind(kind) => Some(kind.to_string()),
                         _ => None,
                     });
+                    info.sub = SubLinkKind::from_info(nlas);
                 }
                 _ => {}
             }
@@ -83,6 +87,7 @@ impl LinkInfo {
     /// The kind in words, for errors.
     pub(crate) fn described(&self) -> String {
         match &self.kind {
+            _ if let Some(sub) = self.sub => sub.to_string(),
             Some(kind) => format!("a {kind}"),
             None if self.loopback => "the loopback device".into(),
             None => "a hardware device".into(),

@@ -9,6 +9,6 @@ mod process;
 mod rules;
 mod switch;
 
-pub(crate) use cloud::Cloud;
+pub(crate) use cloud::{Cloud, Link};
 pub(crate) use devices::{Function, Script};
 pub(crate) use process::{Fault, Process, World};

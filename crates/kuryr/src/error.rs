@@ -1,6 +1,6 @@
 //! What a request to the service can end in; each text is one line of advice.
 
-use crate::host::HostError;
+use crate::host::{HostError, SubLinkError};
 
 /// A failed request.
 #[derive(Debug, thiserror::Error)]
@@ -219,6 +219,12 @@ pub(crate) trait LinkContext<T> {
 impl<T> LinkContext<T> for Result<T, HostError> {
     fn on_link(self, action: &'static str, link: &str) -> Result<T, Error> {
         self.map_err(|source| Error::Link { action, link: link.to_owned(), source })
+    }
+}
+
+impl<T> LinkContext<T> for Result<T, SubLinkError> {
+    fn on_link(self, action: &'static str, link: &str) -> Result<T, Error> {
+        self.map_err(HostError::from).on_link(action, link)
     }
 }
 

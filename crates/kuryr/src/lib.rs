@@ -46,8 +46,9 @@ pub use api::{
 pub use error::Error;
 pub use gc::{Orphan, OrphanAction, OrphanKind, OrphanReport};
 pub use host::{
-    FunctionSettings, Hooks, Host, HostError, HostLinks, MarkedLink, Switch, SwitchPort, VethPair,
-    VirtualFunction, VirtualFunctions,
+    FunctionSettings, Hooks, Host, HostError, HostLinks, IpvlanFlag, IpvlanMode, MacvlanMode, MarkedLink,
+    ParentLink, SubLink, SubLinkError, SubLinkKind, Switch, SwitchPort, VethPair, VirtualFunction,
+    VirtualFunctions,
 };
 pub use neutron::Neutron;
 pub use service::Service;

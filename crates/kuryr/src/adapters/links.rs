@@ -1,10 +1,13 @@
 //! Links, by [`host_net::Links`].
 
 use async_trait::async_trait;
-use host_net::{Error, LinkInfo, Links, VethSpec};
+use host_net::{Error, LinkInfo, Links, SubLinkSpec, VethSpec};
 use ipnet::IpNet;
+use openstack::MacAddr;
 
-use crate::host::{HostError, HostLinks, MarkedLink, VethPair};
+use crate::host::{
+    HostError, HostLinks, MarkedLink, ParentLink, SubLink, SubLinkError, SubLinkKind, VethPair,
+};
 
 type Result<T> = std::result::Result<T, HostError>;
 
@@ -68,6 +71,53 @@ impl HostLinks for Links {
             return Ok(());
         }
         self.delete(&link).await.map_err(refused)
+    }
+
+    async fn ensure_sub_link(&self, link: &SubLink) -> std::result::Result<(), SubLinkError> {
+        let there = self.link(&link.name).await.map_err(refused)?.and_then(|there| there.alias);
+        if let Some(alias) = there.filter(|alias| *alias != link.mark) {
+            let text = format!("link {} exists and is marked `{alias}`; remove it", link.name);
+            return Err(HostError(text).into());
+        }
+        let spec = SubLinkSpec {
+            name: link.name.clone(),
+            parent: link.parent.clone(),
+            kind: link.kind,
+            mac: link.mac.map(|mac| mac.0),
+            mtu: Some(link.mtu),
+            alias: Some(link.mark.clone()),
+        };
+        Self::ensure_sub_link(self, &spec).await.map_err(|error| match error.is_vlan_taken() {
+            true => SubLinkError::VlanTaken(error.to_string()),
+            false => refused(error).into(),
+        })
+    }
+
+    async fn delete_sub_link(&self, name: &str, parent: &str, kind: SubLinkKind, mark: &str) -> Result<()> {
+        let Some(link) = self.link(name).await.map_err(refused)? else { return Ok(()) };
+        let below = self.link(parent).await.map_err(refused)?;
+        let on_parent = !link.peer_elsewhere && below.is_some_and(|below| Some(below.index) == link.peer);
+        let is_kind = link.sub.is_some_and(|there| kind.may_have_become(there));
+        if !on_parent || !is_kind || !may_be_ours(link.alias.as_deref(), mark) {
+            tracing::warn!(link = name, "not a link of ours, left alone");
+            return Ok(());
+        }
+        self.delete(&link).await.map_err(refused)
+    }
+
+    async fn parent_link(&self, name: &str) -> Result<Option<ParentLink>> {
+        let Some(link) = self.link(name).await.map_err(refused)? else { return Ok(None) };
+        let addresses = match self.addresses(name).await {
+            Err(error) if error.is_absent() => return Ok(None),
+            other => other.map_err(refused)?,
+        };
+        let Some(mac) = link.mac.filter(|_| !link.loopback) else {
+            return Err(HostError(format!(
+                "link {name} is no Ethernet link; name the interface of the virtual machine"
+            )));
+        };
+        let addresses = addresses.iter().map(IpNet::addr).collect();
+        Ok(Some(ParentLink { mac: MacAddr(mac), mtu: link.mtu, up: link.up, addresses }))
     }
 
     async fn ensure_bridge(&self, name: &str, mtu: u32, own: Option<&str>) -> Result<()> {
@@ -142,8 +192,15 @@ impl HostLinks for Links {
                 let mark = link.alias.clone().filter(|alias| alias.starts_with(start))?;
                 let veth = link.kind.as_deref() == Some("veth");
                 // An index of another namespace says nothing here.
-                let peer = if veth && !link.peer_elsewhere { name_of(link.peer) } else { None };
-                Some(MarkedLink { name: link.name.clone(), mark, peer, in_use: link.peer_elsewhere })
+                let other = if link.peer_elsewhere { None } else { name_of(link.peer) };
+                Some(MarkedLink {
+                    name: link.name.clone(),
+                    mark,
+                    peer: other.clone().filter(|_| veth),
+                    sub: link.sub,
+                    parent: other.filter(|_| link.sub.is_some()),
+                    in_use: link.peer_elsewhere && link.sub.is_none(),
+                })
             })
             .collect())
     }

@@ -10,7 +10,7 @@ use openstack::network::{
 use openstack::{ApiError, Error, MacAddr, Result};
 
 use super::devices::{Function, Script};
-use crate::host::SwitchPort;
+use crate::host::{SubLinkKind, SwitchPort};
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Cloud {
@@ -23,6 +23,8 @@ pub(crate) struct Cloud {
     pub(crate) qos_policies: BTreeMap<String, QosPolicy>,
     pub(crate) rules: Vec<NewSecurityGroupRule>,
     pub(crate) links: BTreeMap<String, Link>,
+    /// Links in containers.
+    pub(crate) contained: BTreeMap<String, Link>,
     pub(crate) routes: Vec<(IpNet, String)>,
     /// Bridges of the virtual switch, with their datapath.
     pub(crate) switch_bridges: BTreeMap<String, String>,
@@ -48,6 +50,9 @@ pub(crate) struct Link {
     pub(crate) up: bool,
     pub(crate) master: Option<String>,
     pub(crate) bridge: bool,
+    /// The link it stands on, and as what.
+    pub(crate) sub: Option<(String, SubLinkKind)>,
+    pub(crate) addresses: Vec<IpAddr>,
     pub(crate) mark: Option<String>,
     pub(crate) no_tx_checksums: bool,
 }
@@ -94,6 +99,18 @@ impl Cloud {
         // Agents remove bridges, not drivers.
         copy.links.retain(|name, _| !name.starts_with("brq"));
         copy
+    }
+
+    /// A container starts with the link.
+    pub(crate) fn move_into_container(&mut self, link: &str) {
+        let moved = self.links.remove(link).expect("a link that is here");
+        self.contained.insert(link.to_owned(), moved);
+    }
+
+    /// A container ends, and its links are back.
+    pub(crate) fn move_back(&mut self, link: &str) {
+        let moved = self.contained.remove(link).expect("a link in a container");
+        self.links.insert(link.to_owned(), Link { up: false, ..moved });
     }
 
     pub(crate) fn allocate(&self, subnet: &Subnet) -> Result<IpAddr> {

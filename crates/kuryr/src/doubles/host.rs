@@ -7,7 +7,9 @@ use ipnet::IpNet;
 
 use super::cloud::{Cloud, Link};
 use super::process::Process;
-use crate::host::{Host, HostError, HostLinks, MarkedLink, VethPair};
+use crate::host::{
+    Host, HostError, HostLinks, MarkedLink, ParentLink, SubLink, SubLinkError, SubLinkKind, VethPair,
+};
 
 impl Process {
     /// All seams of the host, filled by this process.
@@ -82,6 +84,69 @@ impl HostLinks for Process {
         .await
     }
 
+    async fn ensure_sub_link(&self, link: &SubLink) -> Result<(), SubLinkError> {
+        let outcome = self.on_host("ensure_sub_link", |c| {
+            assert!(link.name.len() <= 15);
+            let parent = c.links.get(&link.parent).ok_or_else(|| absent(&link.parent))?;
+            let ipvlan = matches!(link.kind, SubLinkKind::Ipvlan { .. });
+            let macvlan = matches!(link.kind, SubLinkKind::Macvlan { .. });
+            let mac = if macvlan { link.mac } else { link.mac.or(parent.mac) };
+            if link.mtu > parent.mtu || ipvlan && link.mac.is_some() {
+                return Err(HostError(format!("link {} cannot stand on {}", link.name, link.parent)));
+            }
+            let sub = Some((link.parent.clone(), link.kind));
+            let vlan = matches!(link.kind, SubLinkKind::Vlan { .. });
+            match c.links.get(&link.name) {
+                Some(there) if there.sub != sub || there.other_mark(&link.mark) => {
+                    return Err(foreign(&link.name));
+                }
+                None if vlan && c.links.values().chain(c.contained.values()).any(|l| l.sub == sub) => {
+                    return Ok(Err(SubLinkError::VlanTaken(format!("{sub:?} is taken"))));
+                }
+                _ => {}
+            }
+            let made = c.links.entry(link.name.clone()).or_default();
+            *made = Link {
+                sub,
+                mac: mac.or(made.mac),
+                mtu: link.mtu,
+                mark: Some(link.mark.clone()),
+                ..Link::default()
+            };
+            Ok(Ok(()))
+        });
+        outcome.await?
+    }
+
+    async fn delete_sub_link(
+        &self,
+        name: &str,
+        parent: &str,
+        kind: SubLinkKind,
+        mark: &str,
+    ) -> Result<(), HostError> {
+        self.on_host("delete_sub_link", |c| {
+            let wanted = |(on, is): &(String, SubLinkKind)| on == parent && kind.may_have_become(*is);
+            let ours = |l: &Link| l.sub.as_ref().is_some_and(wanted) && !l.other_mark(mark);
+            if c.links.get(name).is_some_and(ours) {
+                c.links.remove(name);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn parent_link(&self, name: &str) -> Result<Option<ParentLink>, HostError> {
+        self.on_host("parent_link", |c| {
+            let parent = |l: &Link| {
+                let mac = l.mac.ok_or_else(|| HostError(format!("link {name} is no Ethernet link")))?;
+                Ok(ParentLink { mac, mtu: l.mtu, up: l.up, addresses: l.addresses.clone() })
+            };
+            c.links.get(name).map(parent).transpose()
+        })
+        .await
+    }
+
     async fn ensure_bridge(&self, name: &str, mtu: u32, mark: Option<&str>) -> Result<(), HostError> {
         self.on_host("ensure_bridge", |c| {
             let used = c.links.values().any(|l| l.master.as_deref() == Some(name));
@@ -151,7 +216,8 @@ impl HostLinks for Process {
                 let mark = link.mark.clone().filter(|mark| mark.starts_with(start))?;
                 let peer = link.peer.clone().filter(|peer| c.links.contains_key(peer));
                 let in_use = link.peer.is_some() && peer.is_none();
-                Some(MarkedLink { name: name.clone(), mark, peer, in_use })
+                let (parent, sub) = link.sub.clone().unzip();
+                Some(MarkedLink { name: name.clone(), mark, peer, sub, parent, in_use })
             });
             Ok(marked.collect())
         })

@@ -1,6 +1,9 @@
 //! Network links.
 
+use std::net::IpAddr;
+
 use async_trait::async_trait;
+pub use host_net::{IpvlanFlag, IpvlanMode, MacvlanMode, SubLinkKind};
 use ipnet::IpNet;
 use openstack::MacAddr;
 
@@ -21,6 +24,53 @@ pub struct VethPair {
     pub mark: String,
 }
 
+/// A wanted link on top of the virtual machine's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubLink {
+    /// Its name.
+    pub name: String,
+    /// The link it stands on.
+    pub parent: String,
+    /// What it is.
+    pub kind: SubLinkKind,
+    /// Ethernet address; `None`: the kernel's choice, and for ipvlan, which has the parent's.
+    pub mac: Option<MacAddr>,
+    /// Bytes, at most the parent's.
+    pub mtu: u32,
+    /// Text at it (`ip link` shows it as alias) that says whose it is.
+    pub mark: String,
+}
+
+/// A link that carries others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParentLink {
+    /// Its Ethernet address.
+    pub mac: MacAddr,
+    /// Bytes.
+    pub mtu: u32,
+    /// Administratively up.
+    pub up: bool,
+    /// Its addresses, link-local ones included.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// A refused link on top of another one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SubLinkError {
+    /// Another link on the parent has the VLAN, maybe one in a container; another number would do.
+    #[error("{0}")]
+    VlanTaken(String),
+    /// Anything else.
+    #[error(transparent)]
+    Refused(#[from] HostError),
+}
+
+impl From<SubLinkError> for HostError {
+    fn from(error: SubLinkError) -> Self {
+        Self(error.to_string())
+    }
+}
+
 /// A link with a mark of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MarkedLink {
@@ -30,7 +80,12 @@ pub struct MarkedLink {
     pub mark: String,
     /// Of a veth: the name of its other end, if that is in this namespace.
     pub peer: Option<String>,
-    /// Its other end is in another namespace, as that of a container's link is.
+    /// What it is on another link, if it stands on one.
+    pub sub: Option<SubLinkKind>,
+    /// The link it stands on, if that is in this namespace.
+    pub parent: Option<String>,
+    /// Its other end is in another namespace, as that of a container's link is. A link on another one has none: in a
+    /// container it is not seen at all, and here it is not in use.
     pub in_use: bool,
 }
 
@@ -42,6 +97,20 @@ pub trait HostLinks: Send + Sync {
     /// Removes the pair. An absent one is removed; a link of that name that is no veth, has another mark, or whose
     /// other end is here under another name is not ours and stays.
     async fn delete_veth(&self, host: &str, peer: &str, mark: &str) -> Result<(), HostError>;
+    /// Makes the link, down and without addresses, or brings the one that is there to what is wanted. A link of that
+    /// name that is something else, or has another mark, is an error.
+    async fn ensure_sub_link(&self, link: &SubLink) -> Result<(), SubLinkError>;
+    /// Removes it. An absent one is removed; one with another mark, on another parent, of another kind or VLAN is not
+    /// ours and stays. Modes do not count: those of ipvlan change with every link on the parent.
+    async fn delete_sub_link(
+        &self,
+        name: &str,
+        parent: &str,
+        kind: SubLinkKind,
+        mark: &str,
+    ) -> Result<(), HostError>;
+    /// The link of that name as a parent of others; `None`: there is none. One that is not Ethernet is an error.
+    async fn parent_link(&self, name: &str) -> Result<Option<ParentLink>, HostError>;
     /// A bridge, made if absent, up; `mtu` in bytes. With a mark it is for us alone, and one without mark that has links
     /// is somebody's; without a mark it is shared, and one that is up already stays as its owner set it.
     async fn ensure_bridge(&self, name: &str, mtu: u32, mark: Option<&str>) -> Result<(), HostError>;

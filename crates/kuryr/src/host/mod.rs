@@ -10,7 +10,10 @@ use std::sync::Arc;
 
 pub use functions::{FunctionSettings, VirtualFunction, VirtualFunctions};
 pub use hooks::Hooks;
-pub use links::{HostLinks, MarkedLink, VethPair};
+pub use links::{
+    HostLinks, IpvlanFlag, IpvlanMode, MacvlanMode, MarkedLink, ParentLink, SubLink, SubLinkError,
+    SubLinkKind, VethPair,
+};
 pub(crate) use switch::{IFACE_ID, KURYR, MARK, OWNER};
 pub use switch::{Switch, SwitchPort};
 

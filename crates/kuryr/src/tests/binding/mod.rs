@@ -8,6 +8,7 @@ mod kinds;
 mod ovs;
 mod script;
 mod sriov;
+mod sub_links;
 mod waiting;
 
 pub(super) use kinds::{SLOT, equip};

@@ -151,6 +151,8 @@ pub struct Joined {
 /// What the service holds, for `kuryr status`.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Status {
+    /// The virtual machine the service runs in, if it does.
+    pub machine: Option<MachineStatus>,
     /// Docker networks.
     pub networks: Vec<NetworkStatus>,
     /// Endpoints.
@@ -159,6 +161,21 @@ pub struct Status {
     pub pools: Vec<PoolStatus>,
     /// Objects that could not be removed yet and will be tried again.
     pub doomed: usize,
+}
+
+/// The virtual machine the service runs in.
+#[derive(Debug, Clone, Serialize)]
+pub struct MachineStatus {
+    /// `vlan`, `macvlan` or `ipvlan`.
+    pub driver: String,
+    /// The interface that carries its containers' traffic.
+    pub link: String,
+    /// Its Neutron port; `None` until it is found.
+    pub port_id: Option<String>,
+    /// The network of that port.
+    pub network_id: Option<String>,
+    /// The trunk, with `vlan`.
+    pub trunk_id: Option<String>,
 }
 
 /// A Docker network.

@@ -179,6 +179,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Somebody has to do something about it: trying again will not help.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        matches!(
+            self,
+            Self::Invalid { .. } | Self::NotFound { .. } | Self::Ambiguous { .. } | Self::Conflict { .. }
+        )
+    }
+
     /// The call that failed certainly changed nothing: it was refused, or never sent.
     pub(crate) fn changed_nothing(&self) -> bool {
         match self {

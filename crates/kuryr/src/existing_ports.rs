@@ -84,8 +84,10 @@ impl Inner {
         let mac = wish.mac.filter(|mac| *mac != port.mac_address);
         let update = PortUpdate {
             device_owner: unused.then(|| names::DEVICE_OWNER.to_owned()),
-            device_id: (unused || port.device_id.is_empty()).then(|| first_device(row)),
-            host_id: unused.then(|| self.settings.host.clone()),
+            // Neutron makes no subport of a port that somebody has.
+            device_id: (row.trunk.is_none() && (unused || port.device_id.is_empty()))
+                .then(|| first_device(row)),
+            host_id: self.host_to_bind().filter(|_| unused),
             admin_state_up: (!port.admin_state_up).then_some(true),
             security_groups: groups,
             // A bound port keeps its MAC until the endpoint is made.
@@ -115,7 +117,9 @@ impl Inner {
         if port.device_owner.is_empty() && port.device_id.is_empty() && host.is_empty() && !bound {
             return Some(Free::Unused);
         }
-        let prepared = port.device_owner == names::DEVICE_OWNER && host == self.settings.host;
+        let prepared = self.guest.mode().is_none()
+            && port.device_owner == names::DEVICE_OWNER
+            && host == self.settings.host;
         // An endpoint of some Docker network, even one we have no record of.
         let endpoint = names::is_docker_id(&port.device_id)
             || (!port.device_id.is_empty() && port.name == names::port_name(&port.device_id));

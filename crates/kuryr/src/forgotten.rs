@@ -32,7 +32,9 @@ impl Inner {
         let Some(row) = self.endpoints.get(id).filter(|e| self.is_forgotten(e)) else { return Ok(()) };
         if let Some(plug) = &row.plug {
             let here = async |link: &str| self.host.links.link_exists(link).await.on_link("look up", link);
-            if here(&plug.host).await? && !here(&plug.container).await? {
+            // A link that stands on another one is seen by nobody while a container has it.
+            let away = !here(&plug.container).await?;
+            if away && (plug.is_sub_link() || here(&plug.host).await?) {
                 return Ok(());
             }
         }

@@ -15,6 +15,7 @@ mod existing_ports;
 mod expose;
 mod forgotten;
 mod gc;
+mod guest;
 mod host;
 mod locks;
 mod marks;
@@ -41,10 +42,11 @@ mod tests;
 pub use adapters::HostPaths;
 pub use api::{
     AddressKind, AddressRequest, CreatedEndpoint, EndpointRequest, EndpointStatus, ExposedPort, IpamData,
-    Joined, NetworkRequest, NetworkStatus, Pool, PoolRequest, PoolStatus, Route, Status,
+    Joined, MachineStatus, NetworkRequest, NetworkStatus, Pool, PoolRequest, PoolStatus, Route, Status,
 };
 pub use error::Error;
 pub use gc::{Orphan, OrphanAction, OrphanKind, OrphanReport};
+pub use guest::{GuestMode, GuestSettings, Spares};
 pub use host::{
     FunctionSettings, Hooks, Host, HostError, HostLinks, IpvlanFlag, IpvlanMode, MacvlanMode, MarkedLink,
     ParentLink, SubLink, SubLinkError, SubLinkKind, Switch, SwitchPort, VethPair, VirtualFunction,

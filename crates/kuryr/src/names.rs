@@ -11,6 +11,9 @@ pub(crate) const PORT_EXISTING: &str = "kuryr.port.existing";
 /// `device_owner` of a port we use.
 pub(crate) const DEVICE_OWNER: &str = "compute:kuryr";
 
+/// `device_owner` that Neutron gives a port in a trunk.
+pub(crate) const SUBPORT_OWNER: &str = "trunk:subport";
+
 /// Before the first half of a Docker network's id, in a tag.
 pub(crate) const TAG_LOWER: &str = "kuryr.net.uuid.lh:";
 

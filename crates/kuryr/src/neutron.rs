@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use openstack::Result;
 use openstack::network::{
     Listed, Network, NewNetwork, NewPort, NewSecurityGroup, NewSecurityGroupRule, NewSubnet, NewSubnetPool,
-    Port, PortUpdate, QosPolicy, SecurityGroup, Subnet, SubnetPool, Taggable,
+    Port, PortUpdate, QosPolicy, SecurityGroup, SubPort, Subnet, SubnetPool, Taggable, Trunk,
 };
 
 /// Neutron, as far as it is needed here. Each method is one request; every `delete_*` takes 404 for success.
@@ -34,6 +34,10 @@ pub trait Neutron: Send + Sync {
     async fn create_ports(&self, ports: &[NewPort]) -> Result<Vec<Port>>;
     async fn update_port(&self, id: &str, update: &PortUpdate, if_revision: Option<u64>) -> Result<Port>;
     async fn delete_port(&self, id: &str) -> Result<()>;
+    async fn list_trunks(&self, filters: &[(&str, &str)]) -> Result<Vec<Trunk>>;
+    async fn get_trunk(&self, id: &str) -> Result<Trunk>;
+    async fn add_subports(&self, trunk: &str, sub_ports: &[SubPort]) -> Result<Trunk>;
+    async fn remove_subports(&self, trunk: &str, ports: &[String]) -> Result<Trunk>;
     async fn list_security_groups(&self, filters: &[(&str, &str)]) -> Result<Vec<SecurityGroup>>;
     async fn create_security_group(&self, group: &NewSecurityGroup) -> Result<SecurityGroup>;
     async fn create_security_group_rules(&self, rules: &[NewSecurityGroupRule]) -> Result<()>;

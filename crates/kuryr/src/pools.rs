@@ -9,7 +9,7 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::time::sleep;
 
 use crate::api::{Pool, PoolRequest};
-use crate::options::Options;
+use crate::options::{Existing, Options};
 use crate::service::Inner;
 use crate::state::{PoolRow, now};
 use crate::{Error, Result};
@@ -85,9 +85,9 @@ impl Inner {
                     return Err(Error::Conflict { what: "subnet", resource: subnet.id, reason });
                 }
                 row.existing = Some(subnet);
-            } else if let Some(wanted) = &options.network {
+            } else if let Some(wanted) = self.network_meant(&options).await? {
                 // Docker keeps the gateway it is told now, so it must be the real one.
-                row.existing = self.subnet_with(wanted, row.pool).await?;
+                row.existing = self.subnet_with(&wanted, row.pool).await?;
             }
             if let Some(subnet) = &row.existing {
                 row.gateway = on(subnet.gateway_ip, subnet.cidr);
@@ -97,6 +97,14 @@ impl Inner {
             self.automatic(&mut row, &options).await?;
         }
         Ok(Pool { id: public_id(&row.id), pool: row.pool, gateway: row.gateway })
+    }
+
+    /// The existing network ranges are on: the user's, or the only one there can be.
+    async fn network_meant(&self, options: &Options) -> Result<Option<Existing>> {
+        match &options.network {
+            Some(named) => Ok(Some(named.clone())),
+            None => Ok(self.guest.only_network().await?.map(Existing::Id)),
+        }
     }
 
     /// Waits while another network of the same range is being made. `CreateNetwork` names the range and not the pool:

@@ -109,6 +109,8 @@ impl Wish<'_> {
             endpoint: None,
             devices: BTreeSet::from([device]),
             groups: BTreeSet::new(),
+            trunk: None,
+            spare: false,
             label: self.label.clone(),
             unrecorded: false,
             mac: self.mac,
@@ -133,7 +135,8 @@ impl Inner {
     /// A port with an address of the subnet: one request, unless a certain address or MAC is somebody's.
     pub(crate) async fn reserve(&self, wish: &Wish<'_>) -> Result<PortRow> {
         let place = Place::of(wish.network, wish.subnet)?;
-        let mut row = wish.row(&place)?;
+        let trunk = self.guest.trunk().await?;
+        let mut row = PortRow { trunk, ..wish.row(&place)? };
         self.ports.put(&row.id, &row)?;
         let outcome = self.fill(&mut row, wish, &place).await;
         let outcome = outcome.and_then(|()| {
@@ -197,12 +200,13 @@ impl Inner {
                 .map_or_else(|| names::port_name(&device), names::labelled),
             admin_state_up: true,
             device_owner: names::DEVICE_OWNER.to_owned(),
-            device_id: device.clone(),
+            // Neutron makes no subport of a port that somebody has.
+            device_id: if row.trunk.is_some() { String::new() } else { device },
             description: Some(self.marks.port_description(&row.id)),
             fixed_ips: wish.fixed_ips(place),
             mac_address: wish.mac,
             security_groups: attributes.security_groups.clone(),
-            host_id: Some(self.settings.host.clone()),
+            host_id: self.host_to_bind(),
             extras: attributes.extras(),
             project_id: self.project_of(&row.network),
             ..NewPort::default()
@@ -220,7 +224,28 @@ impl Inner {
         } else {
             self.neutron.create_port(&new).await
         };
-        settle(made, async { Ok(self.ports_of_device(&device).await?.into_iter().next()) }).await
+        settle(made, async { Ok(self.ports_of_reservation(row).await?.into_iter().next()) }).await
+    }
+
+    /// The host ports are bound to; `None` inside a virtual machine, which no agent of Neutron knows: there they are bound
+    /// by their trunk, or never.
+    pub(crate) fn host_to_bind(&self) -> Option<String> {
+        self.guest.mode().is_none().then(|| self.settings.host.clone())
+    }
+
+    /// What was made for a reservation: its device ids are ours alone, and where a port must have none, its mark is.
+    pub(crate) async fn ports_of_reservation(&self, row: &PortRow) -> openstack::Result<Vec<Port>> {
+        let mut all = Vec::new();
+        if row.trunk.is_some() {
+            let description = self.marks.port_description(&row.id);
+            all = self.neutron.list_ports(&[("description", &description)]).await?;
+            all.retain(|port| port.description == description);
+            return Ok(all);
+        }
+        for device in &row.devices {
+            all.extend(self.ports_of_device(device).await?);
+        }
+        Ok(all)
     }
 
     /// The project to make things in for a Docker network; `None` for the credentials' own.

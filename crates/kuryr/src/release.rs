@@ -27,18 +27,14 @@ impl Inner {
         let _quiet = self.locks.lock_within(QUIET, "record", &row.id).await;
         match (&row.originals, &row.port) {
             (Some(originals), _) => self.give_back_port(&row, originals).await?,
-            (None, Some(port)) => {
-                self.neutron.delete_port(&port.id).await.doing("delete port", &port.id)?;
-            }
+            (None, Some(port)) => self.delete_own_port(&row, &port.id).await?,
             (None, None) if row.merged_into.is_some() => {}
             (None, None) => {
-                // Its creation was begun; the device id is ours alone.
-                for device in &row.devices {
-                    let found =
-                        self.ports_of_device(device).await.doing("find port of reservation", &row.id)?;
-                    for port in found {
-                        self.neutron.delete_port(&port.id).await.doing("delete port", port.id)?;
-                    }
+                // Its creation was begun.
+                let found =
+                    self.ports_of_reservation(&row).await.doing("find port of reservation", &row.id)?;
+                for port in found {
+                    self.delete_own_port(&row, &port.id).await?;
                 }
             }
         }
@@ -50,6 +46,22 @@ impl Inner {
             self.release_group(&group).await?;
         }
         Ok(())
+    }
+
+    /// Deletes a port of ours; one that is still in a trunk is taken out of it first.
+    async fn delete_own_port(&self, row: &PortRow, id: &str) -> Result<()> {
+        let spare = row.trunk.as_ref().filter(|_| row.spare);
+        if let Some(trunk) = spare {
+            self.guest.trunks.detach(trunk, id).await?;
+        }
+        let refused = match self.neutron.delete_port(id).await {
+            Err(error) if error.is_conflict() => error,
+            other => return other.doing("delete port", id),
+        };
+        // It came into the trunk after we had stopped waiting for that.
+        let Some(trunk) = &row.trunk else { return Err(refused).doing("delete port", id) };
+        self.guest.trunks.detach(trunk, id).await?;
+        self.neutron.delete_port(id).await.doing("delete port", id)
     }
 
     /// Restores what differs, looking again when the port changed in between: agents do that after an unplug.
@@ -69,7 +81,7 @@ impl Inner {
             Err(e) if e.is_not_found() => return Ok(()),
             other => other.doing("get port", id)?,
         };
-        if uses(row, originals, &port) {
+        if uses(row, originals, &port) && self.is_out_of_trunks(row, &port).await? {
             let mut restore = restoration(originals, &port);
             let mut revision = Some(port.revision_number);
             let bound = port.host_id.as_deref().is_some_and(|host| !host.is_empty());
@@ -87,6 +99,22 @@ impl Inner {
             }
         }
         self.untag(originals, &port).await
+    }
+
+    /// Whether the port is in no trunk any more: out of ours it is taken, and what somebody else has put it into since
+    /// is not ours to change. Neutron leaves the owner that a trunk gave it.
+    async fn is_out_of_trunks(&self, row: &PortRow, port: &Port) -> Result<bool> {
+        let Some(own) = row.trunk.as_ref().filter(|_| port.device_owner == names::SUBPORT_OWNER) else {
+            return Ok(true);
+        };
+        let trunks = self.neutron.list_trunks(&[]).await.doing("find the trunk of port", &port.id)?;
+        match trunks.into_iter().find(|trunk| trunk.sub_ports.iter().any(|s| s.port_id == port.id)) {
+            Some(trunk) if trunk.id == *own => {
+                self.guest.trunks.detach(own, &port.id).await?;
+                Ok(true)
+            }
+            other => Ok(other.is_none()),
+        }
     }
 
     async fn untag(&self, originals: &Originals, port: &Port) -> Result<()> {
@@ -109,8 +137,16 @@ impl Inner {
 
 /// Whether the port still carries our ids; if not, somebody else has taken it since and it is left alone.
 fn uses(row: &PortRow, originals: &Originals, port: &Port) -> bool {
-    port.device_owner == names::DEVICE_OWNER
-        && (row.devices.contains(&port.device_id)
+    let owner = if row.trunk.is_some() && port.device_owner == names::SUBPORT_OWNER {
+        names::DEVICE_OWNER
+    } else {
+        port.device_owner.as_str()
+    };
+    // Neutron makes no subport of a port that somebody has, so that one of ours may have no device id.
+    let nobodys = row.trunk.is_some() && port.device_id == originals.device_id;
+    owner == names::DEVICE_OWNER
+        && (nobodys
+            || row.devices.contains(&port.device_id)
             || (port.device_owner == originals.device_owner && port.device_id == originals.device_id))
 }
 

@@ -11,11 +11,12 @@ use journal::StateDir;
 use tokio::sync::OnceCell;
 
 use crate::api::{
-    AddressRequest, CreatedEndpoint, EndpointRequest, EndpointStatus, Joined, NetworkRequest, NetworkStatus,
-    Pool, PoolRequest, PoolStatus, Status,
+    AddressRequest, CreatedEndpoint, EndpointRequest, EndpointStatus, Joined, MachineStatus, NetworkRequest,
+    NetworkStatus, Pool, PoolRequest, PoolStatus, Status,
 };
 use crate::attributes::KnownIds;
 use crate::binding::Binding;
+use crate::guest::Guest;
 use crate::locks::Locks;
 use crate::marks::Marks;
 use crate::recover::Stale;
@@ -37,6 +38,8 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) neutron: Arc<dyn Neutron>,
     pub(crate) host: Host,
+    /// What containers of a virtual machine share.
+    pub(crate) guest: Guest,
     pub(crate) pools: Table<PoolRow>,
     pub(crate) networks: Table<NetworkRow>,
     pub(crate) ports: Table<PortRow>,
@@ -68,6 +71,7 @@ impl Service {
     pub fn open(settings: Settings, state: &StateDir, neutron: Arc<dyn Neutron>, host: Host) -> Result<Self> {
         let pools: Table<PoolRow> = Table::open(state, "pools")?;
         let mut inner = Inner {
+            guest: Guest::new(settings.guest.clone(), &neutron, &host.links),
             settings,
             neutron,
             host,
@@ -91,6 +95,9 @@ impl Service {
             || inner.endpoints.is_incomplete()
             || inner.groups.is_incomplete();
         inner.return_stale(Stale::of(&inner));
+        for plug in inner.endpoints.all(|_| true).into_iter().filter_map(|e| e.plug) {
+            inner.guest.remember(&plug);
+        }
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -237,6 +244,23 @@ impl Service {
         Ok(self.inner.endpoint_info(endpoint_id))
     }
 
+    /// Finds this virtual machine's own port and trunk; on bare metal there is nothing to find.
+    ///
+    /// # Errors
+    /// The interface, its port or its trunk is not there or not clear ([`Error::is_lasting`]), or Neutron fails.
+    pub async fn find_itself(&self) -> Result<()> {
+        match &self.inner.guest.settings {
+            Some(settings) => self.inner.guest.own(settings).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether Docker knows of an endpoint here.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        self.inner.endpoints.find(|_| true).is_some()
+    }
+
     /// What the service holds.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -247,7 +271,18 @@ impl Service {
             + s.ports.all(|p| p.phase == Phase::Deleting).len()
             + s.groups.all(|g| g.phase == Phase::Deleting).len()
             + endpoints.iter().filter(|e| e.phase == Phase::Deleting).count();
+        let machine = s.guest.settings.as_ref().map(|settings| {
+            let own = s.guest.remembered();
+            MachineStatus {
+                driver: settings.mode.name().to_owned(),
+                link: settings.link.clone(),
+                port_id: own.as_ref().map(|own| own.port.clone()),
+                network_id: own.as_ref().map(|own| own.network.clone()),
+                trunk_id: own.and_then(|own| own.trunk),
+            }
+        });
         Status {
+            machine,
             networks: networks
                 .into_iter()
                 .map(|n| NetworkStatus {
@@ -302,6 +337,7 @@ impl Inner {
             integration_bridge: &self.settings.integration_bridge,
             scripted: &self.settings.script_vif_types,
             marks: &self.marks,
+            guest: &self.guest,
         }
     }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::guest::GuestSettings;
+
 /// Settings of the network service; the keys of `kuryr.conf` they come from stand in brackets.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -31,6 +33,8 @@ pub struct Settings {
     /// Make ports and groups in the project of an adopted network, for which the credentials must be an
     /// administrator's (`[neutron] use_network_project`).
     pub use_network_project: bool,
+    /// Inside a virtual machine: how its containers are connected; `None`: on bare metal, as Neutron binds their ports.
+    pub guest: Option<GuestSettings>,
     /// MTU where Neutron names none, in bytes.
     pub default_mtu: u32,
     /// Pause between two looks for orphans; `None`: only one, at start (`[DEFAULT] orphan_check_interval`).
@@ -54,6 +58,7 @@ impl Default for Settings {
             integration_bridge: "br-int".to_owned(),
             script_vif_types: BTreeSet::new(),
             use_network_project: false,
+            guest: None,
             default_mtu: 1500,
             orphan_interval: Some(Duration::from_secs(3600)),
             deadline: Duration::from_secs(25),

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::attributes::Attributes;
+use crate::host::{IpvlanFlag, IpvlanMode, MacvlanMode};
 
 /// How far an object is. A record that is not `Ready` after a restart is undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -200,6 +201,13 @@ pub(crate) struct PortRow {
     pub(crate) devices: BTreeSet<String>,
     /// Security groups of ours on the port.
     pub(crate) groups: BTreeSet<String>,
+    /// The trunk it is for, or is in: Neutron lets nobody have such a port by its `device_id`, and deletes none that is
+    /// in a trunk.
+    #[serde(default)]
+    pub(crate) trunk: Option<String>,
+    /// In the trunk, kept for a container that is still to come.
+    #[serde(default)]
+    pub(crate) spare: bool,
     /// The container's name, where Docker says it.
     #[serde(default)]
     pub(crate) label: Option<String>,
@@ -337,6 +345,45 @@ pub(crate) enum Driver {
         /// 0: none.
         vlan: u16,
     },
+    /// Inside a virtual machine: a VLAN of its interface, the port a subport. The link is both `host` and `container`.
+    Vlan(TrunkPlace),
+    /// Inside a virtual machine: a macvlan link on its interface.
+    Macvlan {
+        /// How the containers of one machine reach each other.
+        mode: MacvlanMode,
+        /// Whose interface and port.
+        place: SharedPort,
+    },
+    /// Inside a virtual machine: an ipvlan link on its interface.
+    Ipvlan {
+        /// Whether it switches or routes.
+        mode: IpvlanMode,
+        /// How the containers of one machine reach each other.
+        flag: IpvlanFlag,
+        /// Whose interface and port.
+        place: SharedPort,
+    },
+}
+
+/// Where a subport is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TrunkPlace {
+    /// The virtual machine's interface.
+    pub(crate) link: String,
+    pub(crate) trunk: String,
+}
+
+/// Through which port a container sends whose own port is bound nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SharedPort {
+    /// The virtual machine's interface.
+    pub(crate) link: String,
+    /// The virtual machine's port.
+    pub(crate) port: String,
+    /// What the container needs to be allowed there.
+    pub(crate) pairs: Vec<AddressPair>,
+    /// Those of them that are not somebody else's.
+    pub(crate) ours: Vec<AddressPair>,
 }
 
 /// What a script is told, so that it can be told the same again.
@@ -354,6 +401,47 @@ impl Plug {
     /// The text at its links that says whose they are.
     pub(crate) fn mark(&self) -> String {
         self.mark.clone().unwrap_or_else(|| crate::names::mark(&self.port_id))
+    }
+
+    /// The trunk its port is in.
+    pub(crate) fn trunk(&self) -> Option<&str> {
+        match &self.driver {
+            Driver::Vlan(place) => Some(&place.trunk),
+            _ => None,
+        }
+    }
+
+    /// The virtual machine's port and the pairs of ours there.
+    pub(crate) fn pairs(&self) -> Option<(&str, &[AddressPair])> {
+        match &self.driver {
+            Driver::Macvlan { place, .. } | Driver::Ipvlan { place, .. } => Some((&place.port, &place.ours)),
+            _ => None,
+        }
+    }
+
+    /// The same with other pairs of ours.
+    pub(crate) fn with_pairs(&self, ours: Vec<AddressPair>) -> Self {
+        let mut plug = self.clone();
+        if let Driver::Macvlan { place, .. } | Driver::Ipvlan { place, .. } = &mut plug.driver {
+            place.ours = ours;
+        }
+        plug
+    }
+
+    /// Its one link stands on the virtual machine's interface, and is nowhere else while a container has it.
+    pub(crate) fn is_sub_link(&self) -> bool {
+        matches!(self.driver, Driver::Vlan(_) | Driver::Macvlan { .. } | Driver::Ipvlan { .. })
+    }
+
+    /// Docker may give its link a MAC: not where the card, or the virtual machine's interface, has the say.
+    pub(crate) fn takes_mac(&self) -> bool {
+        let passthru = matches!(self.driver, Driver::Macvlan { mode: MacvlanMode::Passthru, .. });
+        !passthru && !matches!(self.driver, Driver::Sriov { .. } | Driver::Ipvlan { .. })
+    }
+
+    /// Its link routes: there is no gateway on it, everything goes to the virtual machine.
+    pub(crate) fn routes(&self) -> bool {
+        matches!(self.driver, Driver::Ipvlan { mode: IpvlanMode::L3 | IpvlanMode::L3s, .. })
     }
 
     /// PCI address of the virtual function it hands over, if it does.

@@ -88,16 +88,6 @@ impl SubLinkKind {
         }
     }
 
-    /// Whether a link that was made as the one can be what is there as the other. Modes can be changed afterwards, and
-    /// those of ipvlan change with every link on the parent; a VLAN is for good.
-    #[must_use]
-    pub fn may_have_become(self, other: Self) -> bool {
-        match (self, other) {
-            (Self::Vlan { id }, Self::Vlan { id: other }) => id == other,
-            _ => self.name() == other.name(),
-        }
-    }
-
     /// As a request says it.
     ///
     /// A VLAN's state is not bound to its parent's: the kernel would raise it with the parent wherever it is, and in a

@@ -1,5 +1,6 @@
 //! `kuryr serve`, from start to end.
 
+mod carrier;
 mod listeners;
 pub(crate) mod logging;
 pub(crate) mod requests;
@@ -48,6 +49,7 @@ pub(crate) async fn run(args: ServeArguments) -> Result<(), Error> {
     let mut outcome = tokio::select! {
         () = signals.wait() => Ok(()),
         Some(ended) = servers.join_next() => ended_server(ended),
+        lost = services.clone().find_itself() => Err(lost),
     };
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     stop.cancel();

@@ -2,14 +2,20 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use docker_plugin::Plugin;
 use journal::StateDir;
 use openstack::{Session, block_storage, network};
 
+use super::carrier::Carrier;
 use crate::error::Error;
 use crate::faces::{Ipam, Networks, Volumes};
 use crate::settings::{Configuration, NetworkPlugin, VolumePlugin};
+
+/// First and longest pause between two looks for a virtual machine's own port.
+const SOON: Duration = Duration::from_secs(1);
+const LATER: Duration = Duration::from_secs(30);
 
 /// What runs in this process.
 #[derive(Debug, Clone)]
@@ -18,13 +24,18 @@ pub(crate) struct Services {
     pub(crate) volume: Option<fuxi::Service>,
     /// Kept for their locks; a status socket is in each of them.
     pub(crate) states: Vec<Arc<StateDir>>,
+    /// Kept for its lock: the interface of a virtual machine that carries its containers' traffic.
+    carrier: Option<Arc<Carrier>>,
 }
 
 /// Opens journals and edges. Makes no call to the cloud: it may be down.
 pub(crate) fn open(configuration: &Configuration) -> Result<Services, Error> {
-    let mut services = Services { network: None, volume: None, states: Vec::new() };
+    let mut services = Services { network: None, volume: None, states: Vec::new(), carrier: None };
     if let Some(plugin) = &configuration.network {
         let state = services.state(plugin.state_dir.clone())?;
+        if let Some(guest) = &plugin.service.guest {
+            services.carrier = Some(Arc::new(Carrier::hold(&guest.link)?));
+        }
         services.network = Some(open_network(plugin, &state)?);
     }
     if let Some(plugin) = &configuration.volume {
@@ -73,6 +84,24 @@ impl Services {
             plugins.push(Plugin::builder("fuxi").volume(Arc::new(Volumes::new(service.clone()))).build());
         }
         plugins
+    }
+
+    /// Looks for this virtual machine's own port until it is found. Ends only with an error that somebody has to do
+    /// something about, and only while no container needs the service.
+    pub(crate) async fn find_itself(self) -> Error {
+        let Some(service) = &self.network else { return std::future::pending().await };
+        let mut pause = SOON;
+        loop {
+            match service.find_itself().await {
+                Ok(()) => return std::future::pending().await,
+                Err(error) if error.is_lasting() && !service.is_in_use() => return error.into(),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot find this virtual machine's port now, trying again later");
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LATER);
+        }
     }
 
     /// Finishes or undoes what an earlier process left half done, then looks for what none remembers.

@@ -1,6 +1,7 @@
 //! Configuration files into what the parts need. The only place that reads them.
 
 mod credentials;
+mod guest;
 mod network;
 mod volume;
 

@@ -10,7 +10,7 @@ use openstack::AuthSettings;
 use oslo_config::Loaded;
 use url::Url;
 
-use super::{credentials, host, state_dir, text};
+use super::{credentials, guest, host, state_dir, text};
 use crate::error::Error;
 
 /// What the network plugin is made of.
@@ -56,6 +56,7 @@ impl NetworkPlugin {
     pub(super) fn read(loaded: &Loaded, place: &str) -> Result<Self, Error> {
         let timeout = loaded.integer("neutron", "vif_plugging_timeout")?.unwrap_or_default();
         let defaults = kuryr::Settings::default();
+        let guest = guest::read(loaded, place)?;
         let service = kuryr::Settings {
             host: host(loaded)?,
             enable_dhcp: loaded.bool("neutron", "enable_dhcp")?,
@@ -77,6 +78,7 @@ impl NetworkPlugin {
             integration_bridge: text(loaded, "ovs", "integration_bridge")?,
             script_vif_types: loaded.list("binding", "script_vif_types")?.iter().cloned().collect(),
             use_network_project: loaded.bool("neutron", "use_network_project")?,
+            guest: guest.clone(),
             ..defaults
         };
         let scope = match text(loaded, "DEFAULT", "capability_scope")?.as_str() {
@@ -93,7 +95,8 @@ impl NetworkPlugin {
                 scope,
                 local_space: text(loaded, "DEFAULT", "local_default_address_space")?,
                 global_space: text(loaded, "DEFAULT", "global_default_address_space")?,
-                requires_mac_address: loaded.bool("DEFAULT", "requires_mac_address")?,
+                requires_mac_address: guest::takes_macs(guest.as_ref())
+                    && loaded.bool("DEFAULT", "requires_mac_address")?,
             },
         })
     }
@@ -113,14 +116,6 @@ fn host_paths(loaded: &Loaded) -> Result<kuryr::HostPaths, Error> {
 /// What the file asks for and this release does not do.
 pub(super) fn unserved(loaded: &Loaded, place: &str) -> Result<Vec<String>, Error> {
     let mut unserved = Vec::new();
-    let driver = text(loaded, "binding", "default_driver")?;
-    let driver = driver.rsplit('.').next().unwrap_or_default();
-    // Which of the two plugs a port follows from the port.
-    if !matches!(driver, "veth" | "hw_veb") {
-        unserved.push(format!(
-            "[binding] default_driver = {driver} in {place} is not served yet: this release serves veth and hw_veb"
-        ));
-    }
     if text(loaded, "DEFAULT", "capability_scope")? == "global" {
         unserved.push(format!(
             "[DEFAULT] capability_scope = global in {place} is not served yet: this release makes networks of local \

@@ -70,6 +70,19 @@ pub(super) fn render(status: &Map<String, Value>) -> String {
             let _ = writeln!(text, "{plugin}: not served");
         }
     }
+    let machine = status.get("network").and_then(|n| n.get("machine")).and_then(Value::as_object);
+    if let Some(machine) = machine {
+        let field = |key: &str| machine.get(key).map_or_else(|| "-".to_owned(), |v| cell(key, v));
+        let _ = writeln!(
+            text,
+            "virtual machine: {} on {}, port {}, network {}, trunk {}",
+            field("driver"),
+            field("link"),
+            field("port_id"),
+            field("network_id"),
+            field("trunk_id")
+        );
+    }
     for table in &TABLES {
         let Some(part) = status.get(table.part).filter(|p| !p.is_null()) else { continue };
         let rows = part.get(table.rows).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();

@@ -138,12 +138,9 @@ fn the_slides_other_snippets_check_as_printed() {
     rig.write("fuxi.conf", &slide("fuxi.conf"));
     let said = rig.check();
     assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{said:?}");
-    assert!(said.out.contains("default_driver = vlan") && said.out.contains("not served yet"), "{said:?}");
+    assert!(!said.out.contains("default_driver = vlan"), "{said:?}");
     assert!(said.out.contains("my_ip = MY_IP_ADDRESS") && said.out.contains("no IP address"), "{said:?}");
     assert!(said.out.contains("manila, which is not served yet"), "{said:?}");
-    // What the check foretells.
-    let refused = rig.serve_fails();
-    assert!(refused.contains("error: [binding] default_driver = vlan"), "{refused}");
 }
 
 #[test]
@@ -155,12 +152,63 @@ fn b09_the_configured_driver_is_used_or_refused_by_name() {
         let said = rig.check();
         assert!(said.code == Some(0) && !said.out.contains("default_driver"), "{said:?}");
     }
-    file("kuryr.lib.binding.drivers.macvlan");
-    assert!(rig.check().out.contains("default_driver = macvlan"));
-    // It never binds with another driver than the one the file names.
-    assert!(rig.serve_fails().contains("default_driver = macvlan"));
+    for inside in ["vlan", "kuryr.lib.binding.drivers.macvlan", "ipvlan"] {
+        file(inside);
+        let name = inside.rsplit('.').next().unwrap();
+        // It never binds with another driver than the one the file names.
+        for text in [rig.check().err, rig.serve_fails()] {
+            assert!(
+                text.contains(&format!("default_driver = {name}")) && text.contains("link_iface"),
+                "{text}"
+            );
+        }
+        file(&format!("{inside}\nlink_iface = eth0"));
+        let said = rig.check();
+        assert!(said.code == Some(0) && !said.out.contains("default_driver"), "{said:?}");
+    }
     file("kuryr.lib.binding.drivers.mcvlan");
     assert!(rig.serve_fails().contains("default_driver = kuryr.lib.binding.drivers.mcvlan"));
+}
+
+#[test]
+fn drivers_that_contradict_each_other_are_refused_with_both_names() {
+    let rig = Rig::new();
+    for (default, binding, wrong) in [
+        ("default_port_driver = vlan", "default_driver = macvlan", "default_port_driver = vlan"),
+        ("default_port_driver = nested", "", "macvlan or ipvlan"),
+        ("", "default_driver = vlan\nenabled_drivers = veth", "enabled_drivers = veth"),
+        ("enabled_port_drivers = veth", "default_driver = ipvlan", "enabled_port_drivers = veth"),
+        ("", "default_driver = macvlan\naddress_pairs = subnet", "address_pairs"),
+        ("", "default_driver = vlan\nsubport_pool_min = 3", "subport_pool_min = 3"),
+        ("", "default_driver = ipvlan\nsubport_pool_max = 3", "subport_pool_max"),
+        ("requires_mac_address = true", "default_driver = ipvlan", "requires_mac_address"),
+        (
+            "requires_mac_address = true",
+            "default_driver = vlan\nsubport_pool_max = 3",
+            "requires_mac_address",
+        ),
+    ] {
+        rig.kuryr(default, &format!("{}[binding]\nlink_iface = eth0\n{binding}\n", neutron()));
+        let said = rig.check();
+        assert!(said.code == Some(1) && said.err.contains(wrong), "{default} {binding}: {said:?}");
+    }
+    for (default, binding) in [
+        ("default_port_driver = kuryr_libnetwork.port_driver.drivers.vlan", ""),
+        ("default_port_driver = nested", "enabled_drivers = kuryr.lib.binding.drivers.macvlan"),
+        ("enabled_port_drivers = nested,veth", "driver = ipvlan\naddress_pairs = subnet"),
+    ] {
+        rig.kuryr(default, &format!("{}[binding]\nlink_iface = eth0\n{binding}\n", neutron()));
+        let said = rig.check();
+        assert_eq!(said.code, Some(0), "{default} {binding}: {said:?}");
+    }
+}
+
+#[test]
+fn an_interface_that_is_not_there_ends_the_service_with_advice() {
+    let rig = Rig::new();
+    rig.kuryr("", &format!("{}[binding]\ndefault_driver = macvlan\nlink_iface = eth-none\n", neutron()));
+    let text = rig.serve_fails();
+    assert!(text.contains("eth-none") && text.contains("link_iface"), "{text}");
 }
 
 #[test]

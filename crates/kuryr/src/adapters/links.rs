@@ -97,7 +97,7 @@ impl HostLinks for Links {
         let Some(link) = self.link(name).await.map_err(refused)? else { return Ok(()) };
         let below = self.link(parent).await.map_err(refused)?;
         let on_parent = !link.peer_elsewhere && below.is_some_and(|below| Some(below.index) == link.peer);
-        let is_kind = link.sub.is_some_and(|there| kind.may_have_become(there));
+        let is_kind = link.sub.is_some_and(|there| kind.name() == there.name());
         if !on_parent || !is_kind || !may_be_ours(link.alias.as_deref(), mark) {
             tracing::warn!(link = name, "not a link of ours, left alone");
             return Ok(());

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use openstack::Result;
 use openstack::network::{
     Client, Listed, Network, NewNetwork, NewPort, NewSecurityGroup, NewSecurityGroupRule, NewSubnet,
-    NewSubnetPool, Port, PortUpdate, QosPolicy, SecurityGroup, Subnet, SubnetPool, Taggable,
+    NewSubnetPool, Port, PortUpdate, QosPolicy, SecurityGroup, SubPort, Subnet, SubnetPool, Taggable, Trunk,
 };
 
 use crate::Neutron;
@@ -95,6 +95,22 @@ impl Neutron for Client {
 
     async fn delete_port(&self, id: &str) -> Result<()> {
         Self::delete_port(self, id).await
+    }
+
+    async fn list_trunks(&self, filters: &[(&str, &str)]) -> Result<Vec<Trunk>> {
+        Self::list_trunks(self, filters).await
+    }
+
+    async fn get_trunk(&self, id: &str) -> Result<Trunk> {
+        Self::get_trunk(self, id).await
+    }
+
+    async fn add_subports(&self, trunk: &str, sub_ports: &[SubPort]) -> Result<Trunk> {
+        Self::add_subports(self, trunk, sub_ports).await
+    }
+
+    async fn remove_subports(&self, trunk: &str, ports: &[String]) -> Result<Trunk> {
+        Self::remove_subports(self, trunk, ports).await
     }
 
     async fn list_security_groups(&self, filters: &[(&str, &str)]) -> Result<Vec<SecurityGroup>> {

@@ -15,6 +15,22 @@ pub(super) enum Kind {
     Sriov,
 }
 
+/// Refuses a port that asks for hardware: a virtual machine's containers have none.
+pub(super) fn check_vnic_type(binding: &Binding<'_>, port: &Port) -> Result<()> {
+    let wanted = port.vnic_type.as_deref().unwrap_or_default();
+    if matches!(wanted, "" | "normal") {
+        return Ok(());
+    }
+    let mode = binding.guest.mode().map(crate::guest::GuestMode::name).unwrap_or_default();
+    Err(Error::Conflict {
+        what: "port",
+        resource: port.id.clone(),
+        reason: format!(
+            "its binding:vnic_type is {wanted}; [binding] driver = {mode} serves normal ports only"
+        ),
+    })
+}
+
 impl Binding<'_> {
     pub(super) fn driver(&self, port: &Port) -> Result<Kind> {
         let vif_type = port.vif_type.as_deref().filter(|vif| !vif.is_empty()).unwrap_or("unbound");

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use openstack::network::{
-    FixedIp, Network, NewSecurityGroupRule, Port, QosPolicy, SecurityGroup, Subnet, SubnetPool, WantedIp,
+    FixedIp, Network, NewSecurityGroupRule, Port, QosPolicy, SecurityGroup, Subnet, SubnetPool, Trunk,
+    TrunkDetails, WantedIp,
 };
 use openstack::{ApiError, Error, MacAddr, Result};
 
@@ -19,6 +20,9 @@ pub(crate) struct Cloud {
     pub(crate) subnets: BTreeMap<String, Subnet>,
     pub(crate) pools: BTreeMap<String, SubnetPool>,
     pub(crate) ports: BTreeMap<String, Port>,
+    pub(crate) trunks: BTreeMap<String, Trunk>,
+    /// Most allowed address pairs of a port; 0: no limit.
+    pub(crate) most_pairs: usize,
     pub(crate) groups: BTreeMap<String, SecurityGroup>,
     pub(crate) qos_policies: BTreeMap<String, QosPolicy>,
     pub(crate) rules: Vec<NewSecurityGroupRule>,
@@ -85,6 +89,9 @@ impl Cloud {
     /// Everything that must be equal again; counters of change do not.
     pub(crate) fn snapshot(&self) -> Self {
         let mut copy = self.clone();
+        for trunk in copy.trunks.values_mut() {
+            trunk.revision_number = 0;
+        }
         for port in copy.ports.values_mut() {
             port.revision_number = 0;
             port.tags.sort();
@@ -186,7 +193,12 @@ impl Cloud {
     pub(crate) fn seen(&self, port: &Port) -> Port {
         let mut port = port.clone();
         let up = self.links.get(&crate::names::host_link(&port.id)).is_some_and(|l| l.up);
-        port.status = if up && !self.agents_dead { "ACTIVE" } else { "DOWN" }.to_owned();
+        let subport = self.trunk_with(&port.id).is_some();
+        port.status = if (up || subport) && !self.agents_dead { "ACTIVE" } else { "DOWN" }.to_owned();
+        let carried = self.trunks.values().find(|trunk| trunk.port_id == port.id);
+        port.trunk_details = carried
+            .filter(|_| self.extensions.contains("trunk-details"))
+            .map(|t| TrunkDetails { trunk_id: t.id.clone(), sub_ports: t.sub_ports.clone() });
         port
     }
 }

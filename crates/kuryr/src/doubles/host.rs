@@ -126,7 +126,7 @@ impl HostLinks for Process {
         mark: &str,
     ) -> Result<(), HostError> {
         self.on_host("delete_sub_link", |c| {
-            let wanted = |(on, is): &(String, SubLinkKind)| on == parent && kind.may_have_become(*is);
+            let wanted = |(on, is): &(String, SubLinkKind)| on == parent && kind.name() == is.name();
             let ours = |l: &Link| l.sub.as_ref().is_some_and(wanted) && !l.other_mark(mark);
             if c.links.get(name).is_some_and(ours) {
                 c.links.remove(name);

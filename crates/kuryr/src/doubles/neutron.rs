@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use openstack::Result;
 use openstack::network::{
     Listed, Network, NewNetwork, NewPort, NewSecurityGroup, NewSecurityGroupRule, NewSubnet, NewSubnetPool,
-    Port, PortUpdate, QosPolicy, SecurityGroup, Subnet, SubnetPool, Taggable,
+    Port, PortUpdate, QosPolicy, SecurityGroup, SubPort, Subnet, SubnetPool, Taggable, Trunk,
 };
 
 use super::cloud::{Cloud, fault, new_id};
@@ -43,10 +43,14 @@ impl Neutron for Process {
             Ok(c.listed(kind)
                 .into_iter()
                 .filter(|l| {
-                    passes(filters, |key| match key {
+                    let field = |key: &str| match key {
                         "device_owner" => l.device_owner.clone(),
                         "binding:host_id" => l.host_id.clone().unwrap_or_default(),
                         _ => panic!("filter {key}"),
+                    };
+                    // A repeated key is met by any of its values.
+                    filters.iter().all(|(key, _)| {
+                        filters.iter().any(|(other, value)| other == key && field(key) == *value)
                     })
                 })
                 .collect())
@@ -195,6 +199,7 @@ impl Neutron for Process {
         let has = |p: &Port, filter: &(&str, &str)| match *filter {
             ("device_id", value) => p.device_id == value,
             ("network_id", value) => p.network_id == value,
+            ("description", value) => p.description == value,
             ("mac_address", value) => p.mac_address.to_string() == value,
             ("fixed_ips", value) => match value.split_once('=').unwrap() {
                 ("subnet_id", id) => p.fixed_ips.iter().any(|f| f.subnet_id == id),
@@ -204,9 +209,8 @@ impl Neutron for Process {
         };
         self.call("GET ports", |c| {
             let (tags, rest) = by_tags(c, filters);
-            let fits = |p: &&Port| has_all(&tags, &p.tags) && rest.iter().all(|f| has(p, f));
-            let found = c.ports.values().filter(fits);
-            Ok(found.map(|p| c.seen(p)).collect())
+            let fits = |p: &Port| has_all(&tags, &p.tags) && rest.iter().all(|f| has(p, f));
+            Ok(c.ports.values().map(|p| c.seen(p)).filter(fits).collect())
         })
         .await
     }
@@ -238,10 +242,39 @@ impl Neutron for Process {
 
     async fn delete_port(&self, id: &str) -> Result<()> {
         self.call("DELETE port", |c| {
+            if c.trunk_with(id).is_some() || c.trunks.values().any(|t| t.port_id == id) {
+                return fault(409, "PortInUse", id);
+            }
             c.ports.remove(id);
             Ok(())
         })
         .await
+    }
+
+    async fn list_trunks(&self, filters: &[(&str, &str)]) -> Result<Vec<Trunk>> {
+        self.call("GET trunks", |c| {
+            if !c.extensions.contains("trunk") {
+                return fault(404, "HTTPNotFound", "no such path");
+            }
+            let field = |t: &Trunk, key: &str| match key {
+                "port_id" => t.port_id.clone(),
+                _ => panic!("filter {key}"),
+            };
+            Ok(c.trunks.values().filter(|t| passes(filters, |k| field(t, k))).cloned().collect())
+        })
+        .await
+    }
+
+    async fn get_trunk(&self, id: &str) -> Result<Trunk> {
+        self.call("GET trunk", |c| get(&c.trunks, id)).await
+    }
+
+    async fn add_subports(&self, trunk: &str, sub_ports: &[SubPort]) -> Result<Trunk> {
+        self.call("PUT add_subports", |c| c.add_subports(trunk, sub_ports)).await
+    }
+
+    async fn remove_subports(&self, trunk: &str, ports: &[String]) -> Result<Trunk> {
+        self.call("PUT remove_subports", |c| c.remove_subports(trunk, ports)).await
     }
 
     async fn list_security_groups(&self, filters: &[(&str, &str)]) -> Result<Vec<SecurityGroup>> {

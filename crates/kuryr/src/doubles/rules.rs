@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use openstack::Result;
 use openstack::network::{
-    AllocationPool, FixedIp, NewPort, NewSubnet, Port, PortExtras, PortUpdate, Subnet, Taggable,
+    AllocationPool, FixedIp, NewPort, NewSubnet, Port, PortExtras, PortUpdate, SubPort, Subnet, Taggable,
+    Trunk,
 };
 
 use super::cloud::{Cloud, eui64, fault, is_derived, new_id, next};
@@ -232,10 +233,71 @@ impl Cloud {
         set(&mut port.device_owner, &update.device_owner);
         port.admin_state_up = update.admin_state_up.unwrap_or(port.admin_state_up);
         extend(&mut port, &update.extras)?;
+        if update
+            .extras
+            .allowed_address_pairs
+            .as_ref()
+            .is_some_and(|p| self.most_pairs > 0 && p.len() > self.most_pairs)
+        {
+            return fault(
+                400,
+                "AddressPairsExhausted",
+                "The number of allowed address pair exceeds the maximum",
+            );
+        }
         self.bind(&mut port);
         port.revision_number += 1;
         self.ports.insert(id.to_owned(), port.clone());
         Ok(port)
+    }
+
+    /// The trunk a port is a subport of.
+    pub(super) fn trunk_with(&self, port: &str) -> Option<&Trunk> {
+        self.trunks.values().find(|trunk| trunk.sub_ports.iter().any(|s| s.port_id == port))
+    }
+
+    /// As Neutron does it: all of them or none; the owner is the trunk's from then on, and the host the parent's.
+    pub(super) fn add_subports(&mut self, id: &str, new: &[SubPort]) -> Result<Trunk> {
+        let mut trunk = get(&self.trunks, id)?;
+        let host = self.ports.get(&trunk.port_id).and_then(|parent| parent.host_id.clone());
+        let mut changed = Vec::new();
+        for sub_port in new {
+            let mut port = get(&self.ports, &sub_port.port_id)?;
+            assert!((1..=4094).contains(&sub_port.segmentation_id) && sub_port.segmentation_type == "vlan");
+            if !port.device_id.is_empty() {
+                return fault(409, "PortInUse", format!("{} has a device", port.id));
+            }
+            if self.trunk_with(&port.id).is_some() {
+                return fault(409, "TrunkPortInUse", &port.id);
+            }
+            if trunk.sub_ports.iter().any(|s| s.segmentation_id == sub_port.segmentation_id) {
+                return fault(409, "DuplicateSubPort", sub_port.segmentation_id.to_string());
+            }
+            trunk.sub_ports.push(sub_port.clone());
+            port.device_owner = crate::names::SUBPORT_OWNER.to_owned();
+            port.host_id.clone_from(&host);
+            self.bind(&mut port);
+            port.revision_number += 1;
+            changed.push(port);
+        }
+        self.ports.extend(changed.into_iter().map(|port| (port.id.clone(), port)));
+        trunk.revision_number += 1;
+        self.trunks.insert(id.to_owned(), trunk.clone());
+        Ok(trunk)
+    }
+
+    /// Owner and host stay on the port.
+    pub(super) fn remove_subports(&mut self, id: &str, ports: &[String]) -> Result<Trunk> {
+        let mut trunk = get(&self.trunks, id)?;
+        for port in ports {
+            if !trunk.sub_ports.iter().any(|s| s.port_id == *port) {
+                return fault(404, "SubPortNotFound", port);
+            }
+            trunk.sub_ports.retain(|s| s.port_id != *port);
+        }
+        trunk.revision_number += 1;
+        self.trunks.insert(id.to_owned(), trunk.clone());
+        Ok(trunk)
     }
 
     pub(super) fn tags(&mut self, kind: Taggable, id: &str) -> Result<&mut Vec<String>> {

@@ -77,12 +77,13 @@ impl Inner {
         groups.extend(group.filter(|g| !groups.iter().any(|has| has == g)).map(str::to_owned));
         let mac = wanted.mac.filter(|mac| *mac != port.mac_address);
         // Neutron refuses these on a bound port.
-        let rebind = mac.is_some() || extras.vnic_type.is_some();
+        let bound = port.host_id.as_ref().is_some_and(|host| !host.is_empty());
+        let rebind = bound && (mac.is_some() || extras.vnic_type.is_some());
         let update = PortUpdate {
             security_groups: Some(groups).filter(|groups| !same_set(groups, &port.security_groups)),
             fixed_ips: addresses_to_set(carrier, others),
             mac_address: mac,
-            host_id: rebind.then(|| self.settings.host.clone()),
+            host_id: self.host_to_bind().filter(|_| rebind),
             extras,
             ..PortUpdate::default()
         };
@@ -97,7 +98,9 @@ impl Inner {
             // An existing port keeps its name, and has the reservation's id.
             update
         } else {
-            PortUpdate { device_id: Some(row.id.clone()), name: renamed(carrier, port, &row.id), ..update }
+            // Neutron makes no subport of a port that somebody has.
+            let device_id = carrier.trunk.is_none().then(|| row.id.clone());
+            PortUpdate { device_id, name: renamed(carrier, port, &row.id), ..update }
         };
         let bound = self.neutron.update_port(&port.id, &update, None).await;
         let look = async {

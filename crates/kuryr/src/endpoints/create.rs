@@ -11,7 +11,7 @@ use crate::expose::Opening;
 use crate::options::PortOptions;
 use crate::service::Inner;
 use crate::state::{EndpointRow, NetworkRow, Phase, PortRow};
-use crate::{Error, Result, binding, names};
+use crate::{Error, Result, names};
 
 impl Inner {
     pub(crate) async fn create_endpoint(
@@ -40,14 +40,10 @@ impl Inner {
             }
             self.undo_endpoint(row).await?;
         }
+        self.guest.check_endpoint(&options, request.mac, self.opens(&request))?;
         let attributes = self.resolve(&options).await?;
         attributes.check_under(&network.attributes)?;
-        let opening = match request.exposed.as_slice() {
-            exposed if self.settings.process_external_connectivity && !exposed.is_empty() => {
-                Some(Opening::of(exposed)?)
-            }
-            _ => None,
-        };
+        let opening = if self.opens(&request) { Some(Opening::of(&request.exposed)?) } else { None };
         let ports = self.reservations(&network, &addresses, &request).await?;
         let foreign = ports.iter().all(|p| p.pool.is_none());
         let prepared = self.prepare(&network, &addresses, &request, ports.clone());
@@ -76,6 +72,11 @@ impl Inner {
                 Err(error)
             }
         }
+    }
+
+    /// Whether ports of the container are to be opened in a security group.
+    fn opens(&self, request: &EndpointRequest) -> bool {
+        self.settings.process_external_connectivity && !request.exposed.is_empty()
     }
 
     /// The records of the addresses: those reserved by our IPAM driver, or new ones.
@@ -172,19 +173,29 @@ impl Inner {
         let Some((carrier, others)) = ports.split_first_mut() else { return Ok(None) };
         self.merge(carrier, others).await?;
         let bound = self.bind_port(row, carrier, others, &wanted).await?;
-        carrier.unrecorded = carrier.originals.is_none() && bound.device_id != row.id;
+        // A virtual machine's credentials and call budget are small, and a subport must not have a device id at first.
+        carrier.unrecorded =
+            self.guest.mode().is_none() && carrier.originals.is_none() && bound.device_id != row.id;
         carrier.port = Some(bound.clone());
         self.ports.put(&carrier.id, carrier)?;
         let mtu = if network.mtu == 0 { self.settings.default_mtu } else { network.mtu };
-        let plug = self.binding().validate(&bound, &row.id, mtu).await?;
+        let plug = self.binding().validate(&bound, &row.id, mtu, &network.subnets).await?;
+        if plug.trunk() != carrier.trunk.as_deref() {
+            carrier.trunk = plug.trunk().map(str::to_owned);
+            self.ports.put(&carrier.id, carrier)?;
+        }
         let turn = self.own_device(&row.id, &plug).await?;
         row.plug = Some(plug.clone());
         self.endpoints.put(&row.id, row)?;
         drop(turn);
-        binding::setup(&self.host, &plug).await?;
-        self.wait_active(&bound.id, begun).await?;
-        // The MAC of a virtual function is the card's business: Docker is not to set it.
-        row.answered_mac = (wanted.mac.is_none() && plug.slot().is_none()).then_some(bound.mac_address);
+        self.binding().setup(&plug).await?;
+        if let Some(corrected) = self.guest.corrected(&plug) {
+            row.plug = Some(corrected);
+        }
+        if !self.guest.shares_port() {
+            self.wait_active(&bound.id, begun).await?;
+        }
+        row.answered_mac = (wanted.mac.is_none() && plug.takes_mac()).then_some(bound.mac_address);
         row.phase = Phase::Ready;
         self.endpoints.put(&row.id, row)?;
         Ok(Some(carrier.clone()).filter(|c| c.unrecorded))

@@ -2,7 +2,7 @@
 
 use crate::service::Inner;
 use crate::state::{EndpointRow, Phase};
-use crate::{Result, binding, names};
+use crate::{Result, names};
 
 impl Inner {
     pub(crate) async fn delete_endpoint(&self, id: &str) -> Result<()> {
@@ -24,7 +24,7 @@ impl Inner {
             self.endpoints.put(&row.id, &row)?;
         }
         if let Some(plug) = &row.plug {
-            binding::teardown(&self.host, plug).await?;
+            self.binding().teardown(plug).await?;
         }
         for mut port in self.ports.all(|p| p.endpoint.as_ref() == Some(&row.id)) {
             if port.pool.is_none() {

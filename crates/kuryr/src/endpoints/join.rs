@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
 use crate::api::{Joined, Route};
 use crate::service::Inner;
 use crate::state::{Phase, SubnetRow};
@@ -19,28 +21,36 @@ impl Inner {
         let plug = row.plug.clone().ok_or_else(absent)?;
         let on = |s: &&SubnetRow| s.id.as_ref().is_some_and(|id| row.subnets.contains(id));
         let gateway = |v6: bool| -> Option<IpAddr> {
-            if network.internal {
+            // What routes has nobody to send to: everything goes out of its link.
+            if network.internal || plug.routes() {
                 return None;
             }
             network.subnets.iter().filter(on).find(|s| s.v6 == v6).and_then(|s| s.gateway)
         };
+        let of_subnets = network
+            .subnets
+            .iter()
+            .filter(on)
+            .flat_map(|s| &s.routes)
+            .filter(|r| r.destination.prefix_len() > 0)
+            .map(|r| Route {
+                destination: r.destination,
+                // Neutron's way of writing an on-link route.
+                next_hop: Some(r.nexthop).filter(|hop| !hop.is_unspecified() && !plug.routes()),
+            });
+        let everywhere = |v6: bool| {
+            let wanted =
+                plug.routes() && !network.internal && network.subnets.iter().filter(on).any(|s| s.v6 == v6);
+            let destination = if v6 { IpNet::V6(Ipv6Net::default()) } else { IpNet::V4(Ipv4Net::default()) };
+            wanted.then_some(Route { destination, next_hop: None })
+        };
+        let routes = everywhere(false).into_iter().chain(everywhere(true)).chain(of_subnets).collect();
         let joined = Joined {
-            source_name: plug.container,
+            source_name: plug.container.clone(),
             prefix: self.settings.veth_dst_prefix.clone(),
             gateway: gateway(false),
             gateway6: gateway(true),
-            routes: network
-                .subnets
-                .iter()
-                .filter(on)
-                .flat_map(|s| &s.routes)
-                .filter(|r| r.destination.prefix_len() > 0)
-                .map(|r| Route {
-                    destination: r.destination,
-                    // Neutron's way of writing an on-link route.
-                    next_hop: Some(r.nexthop).filter(|hop| !hop.is_unspecified()),
-                })
-                .collect(),
+            routes,
         };
         if !row.joined {
             row.joined = true;

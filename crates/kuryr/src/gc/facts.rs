@@ -13,7 +13,7 @@ use crate::{Result, names};
 /// What was seen, ours or not.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
-    /// Ports of containers that are bound to this host.
+    /// Ports of containers that are bound to this host; inside a virtual machine, those with a mark of ours.
     pub(super) ports: Vec<Listed>,
     pub(super) groups: Vec<Listed>,
     pub(super) subnets: Vec<Listed>,
@@ -25,10 +25,22 @@ pub(super) struct Facts {
     pub(super) switch_ports: Vec<SwitchPort>,
     /// Names of links of this host, marked or not, that ports would have.
     pub(super) plugged: BTreeSet<String>,
+    /// Inside a virtual machine: what its containers share.
+    pub(super) shared: Option<Shared>,
     /// What could not be looked at though this host uses it, and why.
     pub(super) unseen: Vec<String>,
     /// Ports of the journal that Neutron does not have.
     pub(super) lost_ports: BTreeSet<String>,
+}
+
+/// What the containers of a virtual machine share. Their links are seen by nobody, so this is what tells that one may
+/// still be in use.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// Ports in its trunk.
+    pub(super) members: BTreeSet<String>,
+    /// Addresses its port may send from besides its own.
+    pub(super) allowed: BTreeSet<String>,
 }
 
 impl Inner {
@@ -37,9 +49,13 @@ impl Inner {
         let all = async |kind: Taggable, filters: &[(&str, &str)]| {
             self.neutron.inventory(kind, filters).await.doing("list", kind.collection())
         };
-        let here = [("device_owner", names::DEVICE_OWNER), ("binding:host_id", self.settings.host.as_str())];
+        let shared = self.shared().await?;
+        let (owner, subport) =
+            (("device_owner", names::DEVICE_OWNER), ("device_owner", names::SUBPORT_OWNER));
+        let host = ("binding:host_id", self.settings.host.as_str());
+        let of_containers = if shared.is_some() { [owner, subport] } else { [owner, host] };
         let mut facts = Facts {
-            ports: all(Taggable::Port, &here).await?,
+            ports: all(Taggable::Port, &of_containers).await?,
             groups: all(Taggable::SecurityGroup, &[]).await?,
             subnets: all(Taggable::Subnet, &[]).await?,
             networks: all(Taggable::Network, &[]).await?,
@@ -48,8 +64,14 @@ impl Inner {
             ..Facts::default()
         };
         // A service without this filter answers with everything.
+        let inside = shared.is_some();
+        facts.shared = shared;
         facts.ports.retain(|p| {
-            p.device_owner == names::DEVICE_OWNER && p.host_id.as_ref() == Some(&self.settings.host)
+            let subport = inside && p.device_owner == names::SUBPORT_OWNER;
+            // No host tells which machine it is for.
+            let here = inside && self.marks.ours(&p.description).is_some();
+            (p.device_owner == names::DEVICE_OWNER || subport)
+                && (here || !inside && p.host_id.as_ref() == Some(&self.settings.host))
         });
         // Most hosts without it have no Open vSwitch at all.
         match self.host.switch.ports().await.on_switch("list ports of", "every bridge") {
@@ -58,13 +80,33 @@ impl Inner {
             Err(error) => tracing::debug!(%error, "no look at the switch"),
         }
         for port in &facts.ports {
-            let link = names::host_link(&port.id);
+            let link = self.link_of(&port.id);
             if self.host.links.link_exists(&link).await.on_link("look up", &link)? {
                 facts.plugged.insert(link);
             }
         }
         self.look_after_endpoints(&mut facts).await?;
         Ok(facts)
+    }
+
+    /// Name of the link of a port that stays, or in a virtual machine comes back, here.
+    pub(super) fn link_of(&self, port: &str) -> String {
+        if self.guest.mode().is_some() { names::container_link(port) } else { names::host_link(port) }
+    }
+
+    /// What containers share, asked anew.
+    async fn shared(&self) -> Result<Option<Shared>> {
+        let Some(settings) = &self.guest.settings else { return Ok(None) };
+        let own = self.guest.own(settings).await?;
+        let mut shared = Shared::default();
+        match &own.trunk {
+            Some(trunk) => shared.members = self.guest.trunks.members(trunk).await?.into_keys().collect(),
+            None => {
+                let port = self.neutron.get_port(&own.port).await.doing("get port", &own.port)?;
+                shared.allowed.extend(port.allowed_address_pairs.into_iter().map(|pair| pair.ip_address));
+            }
+        }
+        Ok(Some(shared))
     }
 
     fn uses_the_switch(&self) -> bool {

@@ -70,12 +70,17 @@ impl Inner {
             Err(e) if e.is_not_found() => return Ok(true),
             other => other.doing("get port", id)?,
         };
-        let ours = port.device_owner == names::DEVICE_OWNER
-            && port.host_id.as_ref() == Some(&self.settings.host)
+        let inside = self.guest.mode().is_some();
+        let subport = inside && port.device_owner == names::SUBPORT_OWNER;
+        let ours = (port.device_owner == names::DEVICE_OWNER || subport)
+            && (inside || port.host_id.as_ref() == Some(&self.settings.host))
             && !Known::of(self).record(&port.device_id);
-        let link = names::host_link(id);
+        let link = self.link_of(id);
         if !ours || self.host.links.link_exists(&link).await.on_link("look up", &link)? {
             return Ok(false);
+        }
+        if let Some(trunk) = self.guest.trunk().await?.filter(|_| subport) {
+            self.guest.trunks.detach(&trunk, id).await?;
         }
         self.neutron.delete_port(id).await.doing("delete port", id).map(|()| true)
     }
@@ -87,9 +92,14 @@ impl Inner {
         if in_use || self.marks.port_of_link(&link.mark).is_none() {
             return Ok(false);
         }
-        let removed = match &link.peer {
-            Some(peer) => self.host.links.delete_veth(name, peer, &link.mark).await,
-            None => self.host.links.delete_bridge(name, &link.mark).await,
+        let removed = match (&link.peer, link.sub, &link.parent) {
+            (_, Some(kind), Some(parent)) => {
+                self.host.links.delete_sub_link(name, parent, kind, &link.mark).await
+            }
+            // It stands on a link that is not here.
+            (_, Some(_), None) => return Ok(false),
+            (Some(peer), ..) => self.host.links.delete_veth(name, peer, &link.mark).await,
+            (None, ..) => self.host.links.delete_bridge(name, &link.mark).await,
         };
         removed.on_link("remove", name).map(|()| true)
     }

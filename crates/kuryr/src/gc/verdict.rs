@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use openstack::network::Listed;
 
-use super::facts::Facts;
+use super::facts::{Facts, Shared};
 use super::known::Known;
 use super::report::{Orphan, OrphanAction, OrphanKind};
 use crate::marks::{Marks, mark_in};
@@ -86,13 +86,17 @@ impl Judge<'_> {
         }
         self.ours(&port.description)?;
         let reserved = self.marks.ours(&port.description).map(|mark| self.marks.record(mark));
-        if reserved != Some(port.device_id.as_str()) && !names::is_docker_id(&port.device_id) {
+        let nobodys = self.facts.shared.is_some() && port.device_id.is_empty();
+        if !nobodys && reserved != Some(port.device_id.as_str()) && !names::is_docker_id(&port.device_id) {
             return Err(format!("made by this installation, but used by `{}` now", shown(&port.device_id)));
         }
         if port.vnic_type.as_deref().is_some_and(|vnic| vnic != "normal") {
             return Err(
                 "made by this installation, but whether its device is in use cannot be told".to_owned()
             );
+        }
+        if let Some(shared) = &self.facts.shared {
+            return self.port_of_machine(port, shared);
         }
         let link = names::host_link(&port.id);
         let idle = self
@@ -104,6 +108,34 @@ impl Judge<'_> {
             return Err(format!("made by this installation, but its link {link} is in a container"));
         }
         Ok("made by this installation for this host, no record names it, and no container has its link")
+    }
+
+    /// Inside a virtual machine a container's link is not seen. It is idle if it is here; otherwise it may be in use as
+    /// long as Neutron would let it send.
+    fn port_of_machine(&self, port: &Listed, shared: &Shared) -> Verdict {
+        let link = names::container_link(&port.id);
+        let mut here = self.facts.links.iter().filter(|l| l.name == link);
+        if here.any(|l| self.marks.port_of_link(&l.mark).is_some()) {
+            return Ok(
+                "made by this installation for this machine, no record names it, and its link is in no container",
+            );
+        }
+        if shared.members.contains(&port.id) {
+            return Err("made by this installation, but in the trunk, and whether a container has its link cannot be \
+                        told; if none does, take it out with `openstack network trunk unset --subport`"
+                .to_owned());
+        }
+        let allowed = |ip: &openstack::network::FixedIp| {
+            shared.allowed.iter().any(|pair| crate::guest::covers(pair, ip.ip_address))
+        };
+        if port.fixed_ips.iter().any(allowed) {
+            return Err(
+                "made by this installation, but its address is an allowed pair of this machine's port, and \
+                        whether a container has it cannot be told; if none does, remove that pair"
+                    .to_owned(),
+            );
+        }
+        Ok("made by this installation for this machine, no record names it, and nothing can send from it")
     }
 
     fn group(&self, group: &Listed) -> Verdict {
@@ -176,7 +208,8 @@ impl Judge<'_> {
             !named(&l.name) && !self.marks.port_of_link(&l.mark).is_some_and(|port| self.known.id(port))
         });
         // A bridge goes when its links are gone.
-        let (bridges, pairs): (Vec<_>, Vec<_>) = unknown.partition(|link| link.peer.is_none());
+        let (bridges, pairs): (Vec<_>, Vec<_>) =
+            unknown.partition(|link| link.peer.is_none() && link.sub.is_none());
         let judged = pairs.into_iter().chain(bridges).map(|link| {
             let verdict = if self.marks.port_of_link(&link.mark).is_none() {
                 Err("made by another kuryr or an earlier version".to_owned())
@@ -223,7 +256,9 @@ impl Judge<'_> {
                     plug.port_id
                 ));
             }
-            if !self.facts.plugged.contains(&plug.host) {
+            // In a container such a link is not seen.
+            let away = plug.is_sub_link() && e.joined;
+            if !away && !self.facts.plugged.contains(&plug.host) {
                 return Some(format!(
                     "its link {} is gone; Docker removes it when it starts or removes the container",
                     plug.host

@@ -100,8 +100,9 @@ pub trait HostLinks: Send + Sync {
     /// Makes the link, down and without addresses, or brings the one that is there to what is wanted. A link of that
     /// name that is something else, or has another mark, is an error.
     async fn ensure_sub_link(&self, link: &SubLink) -> Result<(), SubLinkError>;
-    /// Removes it. An absent one is removed; one with another mark, on another parent, of another kind or VLAN is not
-    /// ours and stays. Modes do not count: those of ipvlan change with every link on the parent.
+    /// Removes it. An absent one is removed; one with another mark, on another parent or of another kind is not ours and
+    /// stays. Modes and VLANs do not count: those of ipvlan change with every link on the parent, and which VLAN it was
+    /// to have need not be known.
     async fn delete_sub_link(
         &self,
         name: &str,

@@ -33,6 +33,13 @@ impl Inner {
             });
         }
         let network = self.existing_network(&known_id(wanted, ranges)).await?;
+        if let Some(own) = self.guest.only_network().await?.filter(|own| *own != network.id) {
+            let reason = format!(
+                "containers here are on this virtual machine's network {own}; name that one or none, or use \
+                 [binding] driver = vlan"
+            );
+            return Err(Error::Conflict { what: "network", resource: network.id, reason });
+        }
         let named = [wanted.name(), options.network_name.as_deref()];
         if let Some(name) = named.into_iter().flatten().find(|name| *name != network.name) {
             let reason = format!("its name is {}, not {name}; correct one of the options", network.name);

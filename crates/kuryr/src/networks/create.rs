@@ -66,6 +66,7 @@ impl Inner {
             self.dismantle_network(row).await?;
         }
         let mut options = Options::read(&request.options)?;
+        self.guest.check_network(&options.port)?;
         let request = self.with_ranges(request, &mut options).await?;
         let (ranges, _turns) = self.hold_ranges(&request, &options).await?;
         for pool in ranges.iter().filter_map(|r| r.pool.as_ref()) {
@@ -192,7 +193,7 @@ impl Inner {
                 return Ok(Some(Existing::Id(subnet.network_id)));
             }
         }
-        Ok(None)
+        Ok(self.guest.only_network().await?.map(Existing::Id))
     }
 
     /// Takes over what automatic pools prepared and makes the rest.

@@ -31,9 +31,10 @@ impl Inner {
             let reason = format!("{HELD} like it are held without a network; pass --subnet");
             return Err(Error::Conflict { what: "automatic pool", resource: row.space.clone(), reason });
         }
+        let shared = self.guest.only_network().await?.map(Existing::Id);
         let subnet = if let Some(wanted) = options.subnet(row.v6) {
             Some(self.existing_subnet(wanted, options, row.v6, None).await?)
-        } else if let Some(wanted) = &options.network {
+        } else if let Some(wanted) = options.network.as_ref().or(shared.as_ref()) {
             Some(self.only_subnet(wanted, row.v6).await?)
         } else {
             None

@@ -81,6 +81,8 @@ impl Inner {
             endpoint: Some(id.to_owned()),
             devices: BTreeSet::from([id.to_owned(), port.device_id.clone()]),
             groups: BTreeSet::new(),
+            trunk: None,
+            spare: false,
             label: None,
             unrecorded: false,
             mac: None,
@@ -134,7 +136,7 @@ impl Inner {
     /// links left.
     async fn plug_of(&self, port: &Port, endpoint: &str) -> Plug {
         let mtu = self.settings.default_mtu;
-        let plug = match self.binding().validate(port, endpoint, mtu).await {
+        let plug = match self.binding().validate(port, endpoint, mtu, &[]).await {
             Ok(plug) => plug,
             Err(error) => {
                 tracing::warn!(port = port.id, %error, "taking its links for a plain pair");

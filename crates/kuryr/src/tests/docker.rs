@@ -399,6 +399,23 @@ impl Docker {
         self.state.path().to_path_buf()
     }
 
+    /// As many ports, endpoints and links of ours as containers run.
+    pub(super) fn assert_nothing_of_ours_but(&self, running: usize) {
+        let s = &self.service.inner;
+        assert_eq!(s.ports.all(|_| true).len(), running);
+        assert_eq!(s.endpoints.all(|_| true).len(), running);
+        let cloud = self.world.cloud.lock().unwrap();
+        assert_eq!(
+            cloud.ports.values().filter(|p| p.tags.iter().any(|t| t == "compute:kuryr")).count(),
+            running
+        );
+        assert_eq!(cloud.links.values().filter(|l| l.mark.is_some()).count(), running);
+    }
+
+    pub(super) fn assert_in_journal(&self, endpoint: &str) {
+        assert!(self.service.inner.endpoints.get(endpoint).is_some());
+    }
+
     /// Nothing of ours in the journal.
     pub(super) fn assert_forgotten(&self, when: &str) {
         let s = &self.service.inner;

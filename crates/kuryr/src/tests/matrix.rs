@@ -5,8 +5,10 @@ use std::future::Future;
 use std::pin::Pin;
 
 use super::docker::{Container, Docker, Failure, Net, Outcome, Run, ip, v4};
+use super::guest;
 use crate::ExposedPort;
 use crate::doubles::Fault;
+use crate::guest::GuestMode;
 
 /// What the steps of one scenario pass on.
 #[derive(Debug, Default, Clone)]
@@ -141,6 +143,66 @@ fn adopted_without_subnet<'a>(
     Box::pin(async {
         let id = docker.operator_network("theirs", &["10.10.0.0/24"]).await;
         s.net = Net { options: vec![("neutron.net.uuid", id)], ..v4("10.9.0.0/24") };
+        Ok(())
+    })
+}
+
+/// Inside a virtual machine.
+async fn in_a_machine(docker: &mut Docker, scene: &mut Scene, mode: GuestMode) -> guest::Machine {
+    scene.net = guest::net(mode);
+    let machine = guest::become_a_machine(docker, guest::settings(mode)).await;
+    docker.service.find_itself().await.unwrap();
+    machine
+}
+
+fn in_a_trunk<'a>(docker: &'a mut Docker, s: &'a mut Scene) -> Starting<'a> {
+    Box::pin(async {
+        in_a_machine(docker, s, GuestMode::Vlan).await;
+        Ok(())
+    })
+}
+
+fn in_a_trunk_dual<'a>(docker: &'a mut Docker, s: &'a mut Scene) -> Starting<'a> {
+    Box::pin(async {
+        in_a_machine(docker, s, GuestMode::Vlan).await;
+        dual(docker, s).await
+    })
+}
+
+fn in_a_trunk_adopted<'a>(docker: &'a mut Docker, s: &'a mut Scene) -> Starting<'a> {
+    Box::pin(async {
+        in_a_machine(docker, s, GuestMode::Vlan).await;
+        adopted(docker, s).await
+    })
+}
+
+fn by_macvlan<'a>(docker: &'a mut Docker, s: &'a mut Scene) -> Starting<'a> {
+    Box::pin(async {
+        in_a_machine(docker, s, guest::MACVLAN).await;
+        Ok(())
+    })
+}
+
+fn by_macvlan_adopted<'a>(docker: &'a mut Docker, s: &'a mut Scene) -> Starting<'a> {
+    Box::pin(async {
+        let machine = in_a_machine(docker, s, guest::MACVLAN).await;
+        docker.operator_port(&machine.network, "10.50.0.55").await;
+        Ok(())
+    })
+}
+
+fn by_ipvlan<'a>(docker: &'a mut Docker, s: &'a mut Scene) -> Starting<'a> {
+    Box::pin(async {
+        in_a_machine(docker, s, guest::IPVLAN).await;
+        Ok(())
+    })
+}
+
+fn by_ipvlan_dual<'a>(docker: &'a mut Docker, s: &'a mut Scene) -> Starting<'a> {
+    Box::pin(async {
+        let machine = in_a_machine(docker, s, guest::IPVLAN).await;
+        docker.operator_subnet(&machine.network, "fd50::/64").await;
+        s.net = Net { v6: true, subnet6: Some("fd50::/64".parse().unwrap()), ..guest::net(guest::IPVLAN) };
         Ok(())
     })
 }
@@ -308,6 +370,10 @@ fn existing_port_exposing() -> Run {
     Run { ip: Some(ip("10.9.0.55")), ..exposing() }
 }
 
+fn machines_port() -> Run {
+    Run { ip: Some(ip("10.50.0.55")), ..Run::default() }
+}
+
 fn own_mac() -> Run {
     Run { mac: Some("02:42:0a:00:00:09".parse().unwrap()), ..Run::default() }
 }
@@ -361,6 +427,20 @@ matrix! {
     stopping_on_ovs_hybrid: on_ovs_hybrid, create_and_run, stop, false, plain;
     stopping_by_script: by_script, create_and_run, stop, false, plain;
     stopping_on_a_virtual_function: on_a_virtual_function, create_and_run, stop, false, existing_port;
+    joining_a_trunk: in_a_trunk, create, run_step, true, plain;
+    joining_a_trunk_with_exposed_ports: in_a_trunk, create, run_step, true, exposing;
+    joining_a_trunk_dual_stack: in_a_trunk_dual, create, run_step, true, plain;
+    joining_a_trunk_with_an_existing_port: in_a_trunk_adopted, create, run_step, true, existing_port;
+    running_by_macvlan: by_macvlan, create, run_step, true, plain;
+    running_by_macvlan_on_an_existing_port: by_macvlan_adopted, create, run_step, true, machines_port;
+    running_by_ipvlan: by_ipvlan, create, run_step, true, plain;
+    running_by_ipvlan_dual_stack: by_ipvlan_dual, create, run_step, true, plain;
+    leaving_a_trunk: in_a_trunk, create_and_run, stop, false, exposing;
+    leaving_a_trunk_with_an_existing_port: in_a_trunk_adopted, create_and_run, stop, false, existing_port;
+    stopping_by_macvlan: by_macvlan, create_and_run, stop, false, plain;
+    stopping_by_macvlan_on_an_existing_port: by_macvlan_adopted, create_and_run, stop, false, machines_port;
+    stopping_by_ipvlan: by_ipvlan, create_and_run, stop, false, plain;
+    stopping_by_ipvlan_dual_stack: by_ipvlan_dual, create_and_run, stop, false, plain;
     stopping: own, create_and_run, stop, false, exposing;
     stopping_on_an_existing_port: adopted, create_and_run, stop, false, existing_port_exposing;
     stopping_on_an_existing_port_with_another_mac: adopted, create_and_run, stop, false, existing_port_own_mac;

@@ -8,6 +8,7 @@ mod docker;
 mod existing_ports;
 mod exposed;
 mod foreign_ipam;
+mod guest;
 mod macs;
 mod many_hosts;
 mod matrix;

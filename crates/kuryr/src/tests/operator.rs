@@ -12,23 +12,27 @@ impl Docker {
         let id = self.process.create_network(&new).await.unwrap().id;
         self.world.cloud.lock().unwrap().networks.get_mut(&id).unwrap().tags = vec!["theirs".to_owned()];
         for cidr in subnets {
-            let cidr: IpNet = cidr.parse().unwrap();
-            let new = NewSubnet {
-                name: format!("{name}-{cidr}"),
-                description: None,
-                network_id: id.clone(),
-                ip_version: if matches!(cidr, IpNet::V6(_)) { 6 } else { 4 },
-                cidr: Some(cidr),
-                subnetpool_id: None,
-                prefixlen: None,
-                gateway_ip: None,
-                enable_dhcp: true,
-                allocation_pools: None,
-            };
-            self.process.create_subnet(&new).await.unwrap();
+            self.operator_subnet(&id, cidr).await;
         }
-        self.world.calls();
         id
+    }
+
+    pub(super) async fn operator_subnet(&self, network: &str, cidr: &str) {
+        let cidr: IpNet = cidr.parse().unwrap();
+        let new = NewSubnet {
+            name: format!("theirs-{cidr}"),
+            description: None,
+            network_id: network.to_owned(),
+            ip_version: if matches!(cidr, IpNet::V6(_)) { 6 } else { 4 },
+            cidr: Some(cidr),
+            subnetpool_id: None,
+            prefixlen: None,
+            gateway_ip: None,
+            enable_dhcp: true,
+            allocation_pools: None,
+        };
+        self.process.create_subnet(&new).await.unwrap();
+        self.world.calls();
     }
 
     pub(super) async fn operator_port(&self, network: &str, address: &str) -> Port {

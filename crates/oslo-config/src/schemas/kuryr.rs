@@ -34,6 +34,12 @@ const BINDING_DRIVERS: &[Choice] = &[
     Choice::or("hw_veb", &["kuryr.lib.binding.drivers.hw_veb", "kuryr_libnetwork.port_driver.drivers.sriov"]),
 ];
 
+const MACVLAN_MODES: &[Choice] =
+    &[Choice::new("bridge"), Choice::new("private"), Choice::new("vepa"), Choice::new("passthru")];
+const IPVLAN_MODES: &[Choice] = &[Choice::new("l2"), Choice::new("l3"), Choice::new("l3s")];
+const IPVLAN_FLAGS: &[Choice] = &[Choice::new("bridge"), Choice::new("private"), Choice::new("vepa")];
+const ADDRESS_PAIRS: &[Choice] = &[Choice::new("address"), Choice::new("subnet")];
+
 const NATIVE_VIF_TYPES: &[Choice] = &[Choice::new("ovs"), Choice::new("bridge"), Choice::new("tap")];
 
 const DEFAULT: &[Opt] = &[
@@ -152,6 +158,52 @@ const BINDING: &[Opt] = &[
         Kind::Interface,
         "Interface of the VM that carries its containers' traffic (vlan, macvlan, ipvlan).",
     ),
+    Opt::new(
+        "parent_port",
+        Kind::Word,
+        "UUID of the VM's port, where the MAC address of link_iface does not tell. An addition of this project, as are \
+         the following ones.",
+    ),
+    Opt::new(
+        "macvlan_mode",
+        Kind::Choice(MACVLAN_MODES),
+        "Whom a container on macvlan reaches on the same VM: all others (bridge), nobody (private), those a switch \
+         outside sends back to it (vepa); passthru gives the interface to one container alone.",
+    )
+    .default("bridge"),
+    Opt::new(
+        "ipvlan_mode",
+        Kind::Choice(IPVLAN_MODES),
+        "Whether ipvlan links switch (l2) or the VM routes for them (l3, and l3s with its packet filter).",
+    )
+    .default("l2"),
+    Opt::new(
+        "ipvlan_flag",
+        Kind::Choice(IPVLAN_FLAGS),
+        "Whom a container on ipvlan reaches on the same VM, as with macvlan_mode.",
+    )
+    .default("bridge"),
+    Opt::new(
+        "address_pairs",
+        Kind::Choice(ADDRESS_PAIRS),
+        "What ipvlan lets the VM's port send from: each container's address, or the subnets containers are on, which \
+         needs one of Neutron's few pairs for all and no call per container, but keeps no container from using \
+         another one's address.",
+    )
+    .default("address"),
+    Opt::new(
+        "subport_pool_min",
+        Kind::Integer { min: Some(0), max: Some(1000) },
+        "Ports per Docker network that are in the VM's trunk before a container needs them (vlan): below this number \
+         more are made, up to subport_pool_max.",
+    )
+    .default("0"),
+    Opt::new(
+        "subport_pool_max",
+        Kind::Integer { min: Some(0), max: Some(1000) },
+        "Most such ports; those of stopped containers are kept up to it. 0: none are kept ready.",
+    )
+    .default("0"),
     Opt::new(
         "script_vif_types",
         Kind::ListOf(NATIVE_VIF_TYPES),

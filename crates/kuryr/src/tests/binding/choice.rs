@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::kinds::{KINDS, equipped, marks, planned, port, validate};
-use crate::binding::Binding;
+use super::kinds::{KINDS, binding, equipped, marks, no_guest, planned, port, validate};
 use crate::doubles::{Process, Script};
 use crate::state::{Driver, Plug};
 
@@ -40,9 +39,8 @@ async fn a_script_for_a_native_type_runs_only_where_the_operator_says_so() {
     let scripted = BTreeSet::from(["ovs".to_owned()]);
     let marks = marks();
     let driver = async |scripted: &BTreeSet<String>| {
-        let name = "node-1";
-        let binding = Binding { host: &host, name, integration_bridge: "br-int", scripted, marks: &marks };
-        binding.validate(&ovs, "e", 1500).await.map(|plug| plug.driver)
+        let guest = no_guest(&host);
+        binding(&host, scripted, &marks, &guest).validate(&ovs, "e", 1500, &[]).await.map(|plug| plug.driver)
     };
     assert!(matches!(driver(&BTreeSet::new()).await.unwrap(), Driver::Ovs { .. }));
     assert!(matches!(driver(&scripted).await.unwrap(), Driver::Hook(call) if call.vif_type == "ovs"));

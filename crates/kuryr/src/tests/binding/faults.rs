@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::kinds::{KINDS, equipped, planned, plugged};
-use crate::binding::{setup, teardown};
+use super::kinds::{KINDS, equipped, planned, plugged, setup, teardown};
 use crate::doubles::{Fault, Process, World};
 use crate::state::Plug;
 

@@ -3,8 +3,7 @@
 use std::process::Command;
 
 use super::kernel::{HYBRID, Ovs, in_namespace, names};
-use super::kinds::{PORT, port, validate};
-use crate::binding::{setup, teardown};
+use super::kinds::{PORT, port, setup, teardown, validate};
 use crate::{Host, HostPaths};
 
 fn ip(arguments: &str) -> String {

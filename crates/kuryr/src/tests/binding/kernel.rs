@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use host_net::Links;
 use os::netns::{NetNs, run_in};
 
-use super::kinds::{ENDPOINT, PORT, port, validate};
-use crate::binding::{setup, teardown};
+use super::kinds::{ENDPOINT, PORT, port, setup, teardown, validate};
 use crate::{Host, HostPaths};
 
 const SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";

@@ -7,8 +7,9 @@ use journal::StateDir;
 use openstack::network::Port;
 use serde_json::{Value, json};
 
-use crate::binding::{self, Binding};
+use crate::binding::Binding;
 use crate::doubles::{Cloud, Function, Process, Script, World};
+use crate::guest::Guest;
 use crate::host::{FunctionSettings, VirtualFunction};
 use crate::marks::Marks;
 use crate::state::Plug;
@@ -75,10 +76,33 @@ pub(super) fn marks() -> Marks {
 }
 
 pub(super) async fn validate(host: &Host, port: &Port) -> Result<Plug> {
-    let (scripted, marks) = (BTreeSet::new(), marks());
-    let name = "node-1";
-    let binding = Binding { host, name, integration_bridge: "br-int", scripted: &scripted, marks: &marks };
-    binding.validate(port, ENDPOINT, 1450).await
+    let (scripted, marks, guest) = (BTreeSet::new(), marks(), no_guest(host));
+    binding(host, &scripted, &marks, &guest).validate(port, ENDPOINT, 1450, &[]).await
+}
+
+/// On bare metal containers share nothing.
+pub(super) fn no_guest(host: &Host) -> Guest {
+    let nothing = Process::new(&Arc::new(World::default()));
+    Guest::new(None, &(nothing as Arc<dyn crate::Neutron>), &host.links)
+}
+
+pub(super) fn binding<'a>(
+    host: &'a Host,
+    scripted: &'a BTreeSet<String>,
+    marks: &'a Marks,
+    guest: &'a Guest,
+) -> Binding<'a> {
+    Binding { host, name: "node-1", integration_bridge: "br-int", scripted, marks, guest }
+}
+
+pub(super) async fn setup(host: &Host, plug: &Plug) -> Result<()> {
+    let (scripted, marks, guest) = (BTreeSet::new(), marks(), no_guest(host));
+    binding(host, &scripted, &marks, &guest).setup(plug).await
+}
+
+pub(super) async fn teardown(host: &Host, plug: &Plug) -> Result<()> {
+    let (scripted, marks, guest) = (BTreeSet::new(), marks(), no_guest(host));
+    binding(host, &scripted, &marks, &guest).teardown(plug).await
 }
 
 /// The plug as a process finds it in the journal.
@@ -90,6 +114,6 @@ pub(super) async fn planned(world: &Arc<World>, facts: &str) -> Plug {
 
 pub(super) async fn plugged(world: &Arc<World>, facts: &str) -> Plug {
     let plug = planned(world, facts).await;
-    binding::setup(&Process::new(world).host(), &plug).await.unwrap();
+    setup(&Process::new(world).host(), &plug).await.unwrap();
     plug
 }

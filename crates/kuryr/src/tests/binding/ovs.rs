@@ -1,7 +1,6 @@
 //! Open vSwitch.
 
-use super::kinds::{ENDPOINT, PORT, equipped, plugged};
-use crate::binding::setup;
+use super::kinds::{ENDPOINT, PORT, equipped, plugged, setup};
 use crate::doubles::Process;
 
 const OVS: &str = r#"{"binding:vif_type": "ovs"}"#;

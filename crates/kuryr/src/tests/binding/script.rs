@@ -1,7 +1,6 @@
 //! Scripts of a site.
 
-use super::kinds::{ENDPOINT, PORT, equipped, planned, plugged};
-use crate::binding::{setup, teardown};
+use super::kinds::{ENDPOINT, PORT, equipped, planned, plugged, setup, teardown};
 use crate::doubles::{Process, Script};
 
 const MIDONET: &str = r#"{"binding:vif_type": "midonet",

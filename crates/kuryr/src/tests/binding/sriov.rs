@@ -2,8 +2,7 @@
 
 use serde_json::json;
 
-use super::kinds::{SLOT, equip, equipped, plugged, port, validate};
-use crate::binding::{setup, teardown};
+use super::kinds::{SLOT, equip, equipped, plugged, port, setup, teardown, validate};
 use crate::doubles::Process;
 use crate::host::FunctionSettings;
 use crate::tests::docker::{Docker, Net, Run, ip, v4};

@@ -47,8 +47,9 @@ async fn behaves(links: &dyn HostLinks, kind: SubLinkKind, other: SubLinkKind) {
         let error = links.ensure_sub_link(&wrong).await.unwrap_err();
         assert!(matches!(&error, SubLinkError::Refused(refused) if refused.0.contains("tap0")), "{error}");
     }
+    let another = if kind.name() == "vlan" { MACVLAN } else { VLAN };
     for (parent, kind, mark) in
-        [("eth1", kind, "ours:1"), ("eth0", SubLinkKind::Vlan { id: 9 }, "ours:1"), ("eth0", kind, "ours:2")]
+        [("eth1", kind, "ours:1"), ("eth0", another, "ours:1"), ("eth0", kind, "ours:2")]
     {
         links.delete_sub_link("tap0", parent, kind, mark).await.unwrap();
         assert!(links.link_exists("tap0").await.unwrap(), "{parent} {kind} {mark}");

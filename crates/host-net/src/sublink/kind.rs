@@ -215,3 +215,108 @@ impl fmt::Display for SubLinkKind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use netlink_packet_route::link::LinkMessage;
+    use rtnetlink::packet_core::Parseable;
+
+    use super::*;
+    use crate::LinkInfo;
+
+    /// `struct ifinfomsg` and the attributes name, MTU, alias, address, LINKINFO, LINK_NETNSID and LINK of an answer, as
+    /// `rtmon` recorded them.
+    fn recorded(hex: &str) -> LinkInfo {
+        let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
+        let bytes: Vec<u8> = digits
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect();
+        LinkInfo::from_message(&LinkMessage::parse(&bytes).unwrap())
+    }
+
+    #[test]
+    fn a_recorded_vlan_is_read() {
+        let link = recorded(
+            "00000100 04000000 02100000 00000000 \
+             0900 0300 7461703000 000000  0800 0400 a2050000  0e00 1400 6b757279723a613a6200 0000 \
+             0a00 0100 fa163e000007 0000 \
+             3000 1200  0900 0100 766c616e00 000000 \
+                        2000 0200  0600 0500 8100 0000  0600 0100 0700 0000  0c00 0200 05000000 ffffffff \
+             0800 0500 03000000",
+        );
+        assert_eq!((link.sub, link.kind.as_deref()), (Some(SubLinkKind::Vlan { id: 7 }), Some("vlan")));
+        assert_eq!((link.index, link.peer, link.peer_elsewhere), (4, Some(3), false));
+        assert_eq!((link.mac, link.mtu, link.up), (Some([0xfa, 0x16, 0x3e, 0, 0, 7]), 1442, false));
+        assert_eq!((link.name.as_str(), link.alias.as_deref()), ("tap0", Some("kuryr:a:b")));
+    }
+
+    #[test]
+    fn a_recorded_vlan_of_carriers_is_none_of_ours() {
+        let link = recorded(
+            "00000100 06000000 02100000 00000000 \
+             0900 0300 7461703200 000000 \
+             3000 1200  0900 0100 766c616e00 000000 \
+                        2000 0200  0600 0500 88a8 0000  0600 0100 0700 0000  0c00 0200 01000000 ffffffff \
+             0800 0500 02000000",
+        );
+        assert_eq!((link.sub, link.kind.as_deref()), (None, Some("vlan")));
+    }
+
+    #[test]
+    fn a_recorded_macvlan_is_read() {
+        let link = recorded(
+            "00000100 04000000 02100000 00000000 \
+             0900 0300 7461703300 000000 \
+             3c00 1200  0c00 0100 6d6163766c616e00 \
+                        2c00 0200  0800 0100 02000000  0600 0200 0000 0000  0800 0600 00000000 \
+                                   0800 0700 e8030000  0800 0800 e8030000 \
+             0800 0500 03000000",
+        );
+        assert_eq!(link.sub, Some(SubLinkKind::Macvlan { mode: MacvlanMode::Vepa }));
+    }
+
+    #[test]
+    fn a_recorded_ipvlan_in_a_container_is_read() {
+        let link = recorded(
+            "00000100 05000000 02100000 00000000 \
+             0900 0300 7461703100 000000 \
+             2400 1200  0b00 0100 6970766c616e00 00 \
+                        1400 0200  0600 0100 0200 0000  0600 0200 0100 0000 \
+             0800 2500 00000000  0800 0500 03000000",
+        );
+        assert_eq!(link.sub, Some(SubLinkKind::Ipvlan { mode: IpvlanMode::L3s, flag: IpvlanFlag::Private }));
+        assert_eq!((link.peer, link.peer_elsewhere), (Some(3), true));
+    }
+
+    #[test]
+    fn modes_and_flags_that_are_not_made_here_are_none() {
+        let mode = |mode| InfoNla::Data(InfoData::MacVlan(vec![InfoMacVlan::Mode(mode)]));
+        assert_eq!(SubLinkKind::from_info(&[mode(MacVlanMode::Source)]), None);
+        let both = IpVlanFlags::Private | IpVlanFlags::Vepa;
+        let data = vec![InfoIpVlan::Mode(IpVlanMode::L2), InfoIpVlan::Flags(both)];
+        assert_eq!(SubLinkKind::from_info(&[InfoNla::Data(InfoData::IpVlan(data))]), None);
+        assert_eq!(SubLinkKind::from_info(&[InfoNla::Kind(InfoKind::Veth)]), None);
+    }
+
+    #[test]
+    fn what_is_asked_for_is_what_is_read() {
+        let macvlan = |mode| SubLinkKind::Macvlan { mode };
+        let mut all = vec![SubLinkKind::Vlan { id: 1 }, SubLinkKind::Vlan { id: 4094 }];
+        all.extend([MacvlanMode::Bridge, MacvlanMode::Private].map(macvlan));
+        all.extend([MacvlanMode::Vepa, MacvlanMode::Passthru].map(macvlan));
+        for mode in [IpvlanMode::L2, IpvlanMode::L3, IpvlanMode::L3s] {
+            let ipvlan = |flag| SubLinkKind::Ipvlan { mode, flag };
+            all.extend([IpvlanFlag::Bridge, IpvlanFlag::Private, IpvlanFlag::Vepa].map(ipvlan));
+        }
+        for kind in &all {
+            assert_eq!(SubLinkKind::from_info(&kind.as_info()), Some(*kind));
+            let kept: Vec<_> = all.iter().filter(|other| kind.may_have_become(**other)).collect();
+            let same = |other: &&SubLinkKind| match kind {
+                SubLinkKind::Vlan { .. } => kind == *other,
+                _ => kind.name() == other.name(),
+            };
+            assert_eq!(kept, all.iter().filter(same).collect::<Vec<_>>());
+        }
+    }
+}

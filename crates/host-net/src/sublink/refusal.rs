@@ -2,7 +2,7 @@
 
 use rustix::io::Errno;
 
-use super::{MacvlanMode, SubLinkKind, SubLinkSpec};
+use super::{CREATING, MacvlanMode, PUTTING, SubLinkKind, SubLinkSpec};
 use crate::link::LinkInfo;
 use crate::{Error, Links, Result};
 
@@ -37,9 +37,13 @@ impl SubLinkSpec {
         if !ethernet {
             return Err(self.refused("that is no Ethernet link; name the interface of the virtual machine"));
         }
-        // The kernel would put it beside the parent instead.
-        if parent.kind.as_deref() == Some(self.kind.name()) && !matches!(self.kind, SubLinkKind::Vlan { .. })
-        {
+        let beside: &[&str] = match self.kind {
+            SubLinkKind::Vlan { .. } => &[],
+            SubLinkKind::Macvlan { .. } => &["macvlan", "macvtap"],
+            SubLinkKind::Ipvlan { .. } => &["ipvlan", "ipvtap"],
+        };
+        // The kernel would put it on the link below.
+        if parent.kind.as_deref().is_some_and(|kind| beside.contains(&kind)) {
             return Err(self.refused(format!("that is itself {}; name the one below", parent.described())));
         }
         if let Some(mtu) = self.mtu.filter(|mtu| *mtu > parent.mtu) {
@@ -55,75 +59,86 @@ impl SubLinkSpec {
         Ok(())
     }
 
-    /// The VLAN, if this refusal says that another link has it.
-    fn taken(&self, text: &str, named: bool) -> Option<Error> {
+    fn no_such_kind(&self) -> Error {
+        Error::NoSuchKind {
+            link: self.name.clone(),
+            kind: self.kind.name(),
+            parent: self.parent.clone(),
+            module: self.kind.module(),
+        }
+    }
+
+    /// Somebody else gets the frames of the parent.
+    fn busy(&self, parent: &LinkInfo) -> Error {
+        if parent.master.is_some() {
+            return self.refused("that is in a bridge, a bond or a switch; take it out, or name that");
+        }
+        let other = match self.kind {
+            SubLinkKind::Macvlan { .. } => "ipvlan",
+            _ => "macvlan",
+        };
+        self.refused(format!(
+            "it carries {other} links already, maybe in containers, and only one of both kinds; use {other}, or \
+             remove them"
+        ))
+    }
+
+    fn taken(&self) -> Option<Error> {
         let SubLinkKind::Vlan { id } = self.kind else { return None };
-        // Kernels before 4.15 do not say which of both exists.
-        let taken = if text.is_empty() { !named } else { text.contains("VLAN") };
-        taken.then(|| Error::VlanTaken { link: self.name.clone(), parent: self.parent.clone(), vlan: id })
+        Some(Error::VlanTaken { link: self.name.clone(), parent: self.parent.clone(), vlan: id })
+    }
+
+    /// Of what the kernel calls invalid without a word, this is left.
+    fn passthru(&self) -> Option<Error> {
+        let cause = match self.kind {
+            PASSTHRU => {
+                "mode passthru is for one link alone and it carries others, maybe in containers; use another mode, or \
+                 remove them"
+            }
+            SubLinkKind::Macvlan { .. } => {
+                "it carries one in mode passthru, maybe in a container, and none beside that; remove that one"
+            }
+            _ => return None,
+        };
+        Some(self.refused(cause))
     }
 }
 
 impl Links {
     /// A kernel's refusal in words. What it has no better ones for stays as it is.
     pub(super) async fn refusal(&self, spec: &SubLinkSpec, error: Error) -> Error {
-        let (errno, text) = match &error {
-            // Of the two links the request is about, only the parent can have been missing.
-            Error::Absent { operation: "creating", .. } => (Errno::NODEV, String::new()),
-            Error::Kernel { errno, text, .. } => (Errno::from_raw_os_error(*errno), text.clone()),
+        let (operation, errno, text) = match &error {
+            Error::Absent { operation, .. } => (*operation, Errno::NODEV, ""),
+            Error::Kernel { operation, errno, text, .. } => {
+                (*operation, Errno::from_raw_os_error(*errno), text.as_str())
+            }
             _ => return error,
         };
-        let now = async {
-            let parent = self.parent_of(spec).await?;
-            spec.check_on(&parent)?;
-            Ok((parent, self.link(&spec.name).await?.is_some()))
+        // It may have vanished or changed since it was looked at.
+        let parent = match self.parent_of(spec).await {
+            Ok(parent) => parent,
+            Err(absent) => return absent,
         };
-        let (parent, named) = match now.await {
-            Ok(now) => now,
-            Err(better) => return better,
-        };
+        if let Err(better) = spec.check_on(&parent) {
+            return better;
+        }
         let better = match errno {
-            Errno::NODEV => {
-                Some(Error::Absent { operation: "putting a link on it", link: spec.parent.clone() })
-            }
-            Errno::EXIST => spec.taken(&text, named),
-            Errno::OPNOTSUPP | Errno::NOENT if text.is_empty() || text.contains("Unknown device type") => {
-                Some(Error::NoSuchKind {
-                    link: spec.name.clone(),
-                    kind: spec.kind.name(),
-                    parent: spec.parent.clone(),
-                    module: spec.kind.module(),
-                })
-            }
-            Errno::BUSY => Some(spec.refused(busy(&parent))),
-            Errno::INVAL if text.is_empty() => passthru(spec),
             Errno::ADDRINUSE => Some(spec.refused("another link on it has this MAC address; use another")),
-            Errno::ADDRNOTAVAIL => {
-                Some(spec.refused("its MAC address is not that of one station; use another"))
+            Errno::ADDRNOTAVAIL => Some(spec.refused("its MAC address is not one station's; use another")),
+            _ if operation != CREATING => None,
+            // Of the two links a creation is about, only the parent can have been missing.
+            Errno::NODEV => Some(Error::Absent { operation: PUTTING, link: spec.parent.clone() }),
+            // The name is free.
+            Errno::EXIST => spec.taken(),
+            Errno::OPNOTSUPP | Errno::NOENT if text.is_empty() || text.contains("Unknown device type") => {
+                Some(spec.no_such_kind())
             }
+            // Loopback and some tunnels.
+            Errno::OPNOTSUPP => Some(spec.refused(format!("{text}; name another interface"))),
+            Errno::BUSY => Some(spec.busy(&parent)),
+            Errno::INVAL if text.is_empty() => spec.passthru(),
             _ => None,
         };
         better.unwrap_or(error)
-    }
-}
-
-fn busy(parent: &LinkInfo) -> String {
-    if parent.master.is_some() {
-        return "that is in a bridge, a bond or a switch; take it out, or name that".to_owned();
-    }
-    "it carries links of another kind (macvlan or ipvlan) already, maybe in containers; use that kind, or remove them"
-        .to_owned()
-}
-
-fn passthru(spec: &SubLinkSpec) -> Option<Error> {
-    match spec.kind {
-        PASSTHRU => Some(spec.refused(
-            "mode passthru is for one link alone and it carries others, maybe in containers; use another mode, or \
-             remove them",
-        )),
-        SubLinkKind::Macvlan { .. } => Some(spec.refused(
-            "it carries one in mode passthru, maybe in a container, and no other beside that; remove it",
-        )),
-        _ => None,
     }
 }

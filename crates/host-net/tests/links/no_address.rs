@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use host_net::{MacvlanMode, SubLinkKind};
 use netlink_packet_route::RouteNetlinkMessage;
 use rtnetlink::MulticastGroup;
 use rtnetlink::packet_core::NetlinkPayload;
 
-use crate::namespace::{in_fresh_namespace, ip, pair};
+use crate::namespace::{in_fresh_namespace, ip, on_eth0, pair, virtual_machine};
 
 #[test]
 fn no_address_ever_exists_in_the_hosts_namespace() {
@@ -26,6 +27,20 @@ fn no_address_ever_exists_in_the_hosts_namespace() {
             links.ensure_veth(&pair(&host, &peer)).await.unwrap();
             links.set_master(&host, Some("brq0")).await.unwrap();
             links.set_up(&peer, true).await.unwrap();
+        }
+        virtual_machine();
+        for number in 0..10 {
+            let name = format!("mac{number}");
+            if number % 2 == 0 {
+                ip(&format!("link add link eth0 name {name} type macvlan mode bridge"));
+            }
+            let kind = SubLinkKind::Macvlan { mode: MacvlanMode::Bridge };
+            links.ensure_sub_link(&on_eth0(&name, kind)).await.unwrap();
+            // Whatever the parent does, and even if somebody raises it here.
+            ip("link set eth0 down");
+            ip("link set eth0 up");
+            assert!(!links.link(&name).await.unwrap().unwrap().up);
+            links.set_up(&name, true).await.unwrap();
         }
         // A pair made without care gets its link-local addresses after about a second. They are awaited, which
         // shows that addresses are noticed and gives those above the same time.

@@ -110,6 +110,16 @@ fn so_does_the_kernel() {
             assert!(done.success(), "ip {command}");
         }
         behaves(&links, MACVLAN, PRIVATE).await;
+        for (kind, words, module) in [(VLAN, "vlan id 9", "8021q"), (IPVLAN, "ipvlan mode l2", "ipvlan")] {
+            let probe = format!("link add link eth1 name probe type {words}");
+            if Command::new("ip").args(probe.split(' ')).status().unwrap().success() {
+                assert!(Command::new("ip").args(["link", "del", "probe"]).status().unwrap().success());
+                behaves(&links, kind, MACVLAN).await;
+            } else {
+                let error = HostLinks::ensure_sub_link(&links, &wanted("tap0", kind)).await.unwrap_err();
+                assert!(error.to_string().contains(&format!("modprobe {module}")), "{error}");
+            }
+        }
         // A mode that was changed since it was made does not keep it from being removed.
         HostLinks::ensure_sub_link(&links, &wanted("tap0", PRIVATE)).await.unwrap();
         HostLinks::delete_sub_link(&links, "tap0", "eth0", MACVLAN, "ours:1").await.unwrap();

@@ -9,6 +9,8 @@ mod impostors;
 #[cfg(test)]
 mod links;
 #[cfg(test)]
+mod nested;
+#[cfg(test)]
 mod networks;
 #[cfg(test)]
 mod requests;

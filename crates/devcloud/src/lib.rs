@@ -23,7 +23,7 @@
 //! | `POST /admin/log/marker` | `{"text"}` puts a mark into the log and gives its number `{"n"}` |
 //! | `GET /admin/state` | the whole model as lists, for leak checks, and `projects` by name; 501 before upstream services |
 //! | `POST /admin/tokens/revoke` | `{"token"?, "user"?}`; empty: all tokens; 501 before upstream services |
-//! | `GET`, `POST /admin/options` | `latency_ms`; of the services of this process also `vif_type`, `vif_type_by_host`, `vif_type_by_network`, `ovs_bridge`, `ovs_hybrid_plug`, `sriov_hosts`, `dhcp_delay_ms`, `agents_away`, `demo_is_admin`, `volume_faults` |
+//! | `GET`, `POST /admin/options` | `latency_ms`; of the services of this process also `vif_type`, `vif_type_by_host`, `vif_type_by_network`, `ovs_bridge`, `ovs_hybrid_plug`, `sriov_hosts`, `dhcp_delay_ms`, `max_allowed_address_pair`, `agents_away`, `demo_is_admin`, `volume_faults` |
 
 mod admin;
 pub mod bridges;

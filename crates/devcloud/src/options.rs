@@ -34,6 +34,8 @@ pub struct Options {
     pub vif_type: String,
     /// MTU of new networks that name none, in bytes.
     pub mtu: u32,
+    /// Most allowed address pairs on a port; Neutron's `max_allowed_address_pair`.
+    pub max_allowed_address_pair: usize,
     /// Added to each answer.
     pub latency: Duration,
 }
@@ -55,6 +57,7 @@ impl Options {
             demo_is_admin: false,
             vif_type: "bridge".into(),
             mtu: 1450,
+            max_allowed_address_pair: 10,
             latency: Duration::ZERO,
         }
     }
@@ -72,6 +75,7 @@ impl std::fmt::Debug for Options {
             .field("demo_is_admin", &self.demo_is_admin)
             .field("vif_type", &self.vif_type)
             .field("mtu", &self.mtu)
+            .field("max_allowed_address_pair", &self.max_allowed_address_pair)
             .field("latency", &self.latency)
             .finish_non_exhaustive()
     }

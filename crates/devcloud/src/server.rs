@@ -66,6 +66,7 @@ impl DevCloud {
         };
         model.vif = VifTypes { default: options.vif_type.clone(), ..VifTypes::default() };
         model.default_mtu = options.mtu;
+        model.most_pairs = options.max_allowed_address_pair;
         // Asked for before anybody can look, so that no port seems down for a moment.
         model.links_up = match &options.network_path {
             Some(path) => Some(path.links_up().await.unwrap_or_default()),

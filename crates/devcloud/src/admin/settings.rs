@@ -26,6 +26,7 @@ struct Settings {
     ovs_bridge: Option<String>,
     ovs_hybrid_plug: Option<bool>,
     dhcp_delay_ms: Option<u64>,
+    max_allowed_address_pair: Option<usize>,
     agents_away: Option<bool>,
     demo_is_admin: Option<bool>,
     volume_faults: Option<CinderFaults>,
@@ -41,6 +42,7 @@ impl Settings {
             && self.ovs_bridge.is_none()
             && self.ovs_hybrid_plug.is_none()
             && self.dhcp_delay_ms.is_none()
+            && self.max_allowed_address_pair.is_none()
             && self.agents_away.is_none()
             && self.demo_is_admin.is_none()
             && self.volume_faults.is_none()
@@ -61,8 +63,8 @@ pub(crate) async fn show(State(control): Shared) -> Response {
     let Ok(services) = control.services() else {
         return Json(json!({"latency_ms": latency})).into_response();
     };
-    let (vif, dhcp_delay, agents_away) =
-        services.neutron.read(|m| (m.vif.clone(), m.dhcp_delay, m.agents_away));
+    let (vif, dhcp_delay, most_pairs, agents_away) =
+        services.neutron.read(|m| (m.vif.clone(), m.dhcp_delay, m.most_pairs, m.agents_away));
     Json(json!({
         "latency_ms": latency,
         "vif_type": vif.default,
@@ -72,6 +74,7 @@ pub(crate) async fn show(State(control): Shared) -> Response {
         "ovs_bridge": vif.ovs_bridge,
         "ovs_hybrid_plug": vif.ovs_hybrid_plug,
         "dhcp_delay_ms": dhcp_delay.as_millis(),
+        "max_allowed_address_pair": most_pairs,
         "agents_away": agents_away,
         "volume_faults": services.cinder.faults(),
     }))
@@ -121,6 +124,9 @@ pub(crate) async fn change(state: Shared, body: Bytes) -> Response {
         }
         if let Some(milliseconds) = settings.dhcp_delay_ms {
             model.dhcp_delay = Duration::from_millis(milliseconds);
+        }
+        if let Some(most) = settings.max_allowed_address_pair {
+            model.most_pairs = most;
         }
         if let Some(away) = settings.agents_away {
             model.set_agents_away(away);

@@ -54,6 +54,9 @@ pub(crate) struct Model {
     /// Devices that are up, by port id prefix; `None` without a data path.
     #[serde(skip)]
     pub(crate) links_up: Option<BTreeSet<String>>,
+    /// Most allowed address pairs on a port.
+    #[serde(skip)]
+    pub(crate) most_pairs: usize,
     /// No agent reports on ports that are bound from now on: they stay `DOWN`.
     #[serde(skip)]
     pub(crate) agents_away: bool,

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::Model;
-use super::port::{AddressPair, DHCP_OWNER, Port};
+use super::port::{AddressPair, DHCP_OWNER, Port, normal_mac};
 use super::security_group::{SecurityGroupRule, protocol_number};
 use crate::datapath::{NetworkView, PortView, RuleView};
 
@@ -69,7 +69,7 @@ impl Model {
             network_id: port.network_id.clone(),
             mac: port.mac_address.clone(),
             addresses: port.fixed_ips.iter().map(|ip| ip.ip_address).collect(),
-            pairs: pairs.filter_map(|pair| Some((pair.mac_address.clone(), range(pair)?))).collect(),
+            pairs: pairs.filter_map(|pair| Some((normal_mac(&pair.mac_address)?, range(pair)?))).collect(),
             vif_type: port.vif_type.clone(),
             admin_state_up: port.admin_state_up,
             port_security: port.port_security_enabled,

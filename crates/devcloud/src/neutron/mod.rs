@@ -1,5 +1,6 @@
 //! The Networking API v2.0.
 
+mod address_pairs;
 mod attributes;
 mod collection;
 mod dhcp_agent;

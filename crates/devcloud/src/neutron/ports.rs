@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::address_pairs;
 use super::attributes::{Attributes, check_uuid};
 use super::collection::Writable;
 use super::fault::Fault;
@@ -13,12 +14,10 @@ use super::tags::parse_tags;
 use crate::caller::Caller;
 use crate::model::Model;
 use crate::model::network::Network;
-use crate::model::port::{AddressPair, Port, is_router_owner, normal_mac};
+use crate::model::port::{Port, is_router_owner, normal_mac};
 use crate::model::security_group::SecurityGroup;
 use crate::model::standard::Standard;
 
-/// Most allowed address pairs on a port (Neutron's `max_allowed_address_pair`).
-const MOST_PAIRS: usize = 10;
 /// Longest `binding:profile` as text.
 const LONGEST_PROFILE: usize = 4095;
 const VNIC_TYPES: [&str; 11] = [
@@ -171,8 +170,12 @@ fn write(model: &Model, caller: &Caller, port: &mut Port, item: &mut Attributes)
         groups.dedup();
         port.security_groups = groups;
     }
-    if let Some(pairs) = item.objects("allowed_address_pairs")? {
-        port.allowed_address_pairs = address_pairs(pairs, &port.mac_address)?;
+    if let Some(pairs) = address_pairs::read(model, item, &port.mac_address)? {
+        let network = model.networks.get(&port.network_id);
+        if !caller.is_admin && network.is_none_or(|n| n.standard.project_id != caller.project_id) {
+            return Err(item.forbidden("allowed_address_pairs"));
+        }
+        port.allowed_address_pairs = pairs;
     }
     if let Some(policy) = chosen_policy(model, caller, item)? {
         port.qos_policy_id = policy;
@@ -221,47 +224,6 @@ fn write_binding(model: &Model, port: &mut Port, item: &mut Attributes) -> Resul
         port.bind(&host, model.vif(port, &host));
     }
     Ok(())
-}
-
-fn address_pairs(objects: Vec<Map<String, Value>>, own_mac: &str) -> Result<Vec<AddressPair>, Fault> {
-    if objects.len() > MOST_PAIRS {
-        return Err(Fault::bad(
-            "AllowedAddressPairExhausted",
-            format!("The number of allowed address pair exceeds the maximum {MOST_PAIRS}."),
-        ));
-    }
-    let mut pairs: Vec<AddressPair> = Vec::new();
-    for object in objects {
-        let text = |key: &str| object.get(key).and_then(Value::as_str);
-        let Some(ip_address) = text("ip_address") else {
-            return Err(Fault::bad(
-                "AllowedAddressPairsMissingIP",
-                "AllowedAddressPair must contain ip_address",
-            ));
-        };
-        if ip_address.parse::<std::net::IpAddr>().is_err() && ip_address.parse::<ipnet::IpNet>().is_err() {
-            return Err(Fault::attribute(
-                "allowed_address_pairs",
-                format!("'{ip_address}' is not a valid IP address"),
-            ));
-        }
-        let mac = text("mac_address").unwrap_or(own_mac);
-        let mac_address = normal_mac(mac).ok_or_else(|| {
-            Fault::attribute("allowed_address_pairs", format!("'{mac}' is not a valid MAC address"))
-        })?;
-        let pair = AddressPair { ip_address: ip_address.into(), mac_address };
-        if pairs.contains(&pair) {
-            return Err(Fault::bad(
-                "DuplicateAddressPairInRequest",
-                format!(
-                    "Request contains duplicate address pair: mac_address {} ip_address {}.",
-                    pair.mac_address, pair.ip_address
-                ),
-            ));
-        }
-        pairs.push(pair);
-    }
-    Ok(pairs)
 }
 
 /// Groups and pairs need port security. `groups_named`: this request brought the groups.

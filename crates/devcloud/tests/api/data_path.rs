@@ -158,7 +158,7 @@ async fn pairs_and_switched_off_port_security_reach_the_data_path() {
     let port = cloud.port(body).await.body["port"].clone();
     let view = path.port(&id(&port)).unwrap();
     let own = port["mac_address"].as_str().unwrap().to_owned();
-    let wanted = [(own, "10.7.0.0/24"), ("02:00:00:00:00:01".to_owned(), "fd07::1/128")];
+    let wanted = [("02:00:00:00:00:01".to_owned(), "fd07::1/128"), (own, "10.7.0.0/24")];
     assert_eq!(view.pairs, wanted.map(|(mac, net)| (mac, net.parse().unwrap())));
     assert!(view.port_security);
     let off = json!({"port_security_enabled": false, "allowed_address_pairs": [], "security_groups": []});

@@ -1,6 +1,8 @@
 //! The cloud as its clients see it: over HTTP, without a data path.
 
 #[cfg(test)]
+mod address_pairs;
+#[cfg(test)]
 mod auto_addresses;
 #[cfg(test)]
 mod bindings;

@@ -78,7 +78,11 @@ impl Model {
         let settings = &self.vif;
         let chosen = settings.networks.get(&port.network_id).or_else(|| settings.hosts.get(host));
         let kind = chosen.unwrap_or(&settings.default).as_str();
-        let bridge = if settings.ovs_bridge.is_empty() { "br-int" } else { &settings.ovs_bridge };
+        let bridge = match self.trunk_on(&port.standard.id) {
+            Some(trunk) => trunk.bridge(),
+            None if settings.ovs_bridge.is_empty() => "br-int".into(),
+            None => settings.ovs_bridge.clone(),
+        };
         match kind {
             "unbound" => Vif::unbound(),
             "binding_failed" => Vif::failed(),

@@ -13,6 +13,7 @@ pub(crate) mod standard;
 pub(crate) mod subnet;
 pub(crate) mod subnet_pool;
 mod table;
+pub(crate) mod trunk;
 pub(crate) mod views;
 
 pub(crate) use binding::VifTypes;
@@ -30,6 +31,7 @@ use standard::Standard;
 use subnet::Subnet;
 use subnet_pool::SubnetPool;
 pub(crate) use table::Table;
+use trunk::Trunk;
 
 /// All networks, ports and groups.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -42,6 +44,8 @@ pub(crate) struct Model {
     pub(crate) security_group_rules: Table<SecurityGroupRule>,
     #[serde(default)]
     pub(crate) qos_policies: Table<QosPolicy>,
+    #[serde(default)]
+    pub(crate) trunks: Table<Trunk>,
     pub(crate) quotas: BTreeMap<String, BTreeMap<String, i64>>,
     /// Last VXLAN number given out.
     pub(crate) last_segment: u32,
@@ -131,14 +135,21 @@ impl Model {
                 port.standard.bump();
             }
         }
+        let missed = self.trunks.values().filter(|trunk| trunk.status == "DOWN");
+        for id in missed.map(|trunk| trunk.standard.id.clone()).collect::<Vec<_>>() {
+            self.wire_trunk(&id);
+        }
     }
 
     /// Sets a port's status from its binding and its device; tells whether it changed.
     pub(crate) fn refresh_status(&mut self, port_id: &str) -> bool {
-        let Some(port) = self.ports.get_mut(port_id) else { return false };
-        let carries = match &self.links_up {
-            None => true,
-            Some(up) => port.device_owner == DHCP_OWNER || up.contains(port.prefix()),
+        let Some(port) = self.ports.get(port_id) else { return false };
+        let carries = match (self.trunk_with(port_id), &self.links_up) {
+            (Some(trunk), _) => {
+                self.ports.get(&trunk.port_id).is_some_and(|parent| parent.status == "ACTIVE")
+            }
+            (None, None) => !self.is_carried(port),
+            (None, Some(up)) => port.device_owner == DHCP_OWNER || up.contains(port.prefix()),
         };
         let reported = !self.agents_away || port.status == "ACTIVE";
         let status =
@@ -146,7 +157,10 @@ impl Model {
         if port.status == status {
             return false;
         }
-        port.status = status.into();
+        if let Some(port) = self.ports.get_mut(port_id) {
+            port.status = status.into();
+        }
+        self.follow_parent(port_id);
         true
     }
 }

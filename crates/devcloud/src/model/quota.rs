@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Model;
 
 /// Neutron's own defaults.
-pub(crate) const DEFAULTS: [(&str, i64); 9] = [
+pub(crate) const DEFAULTS: [(&str, i64); 10] = [
     ("network", 100),
     ("subnet", 100),
     ("subnetpool", -1),
@@ -15,6 +15,7 @@ pub(crate) const DEFAULTS: [(&str, i64); 9] = [
     ("router", 10),
     ("floatingip", 50),
     ("rbac_policy", 10),
+    ("trunk", -1),
 ];
 
 impl Model {
@@ -39,6 +40,7 @@ impl Model {
             "subnetpool" => self.subnetpools.values().filter(|r| own(&r.standard.project_id)).count(),
             "port" => self.ports.values().filter(|r| own(&r.standard.project_id)).count(),
             "security_group" => self.security_groups.values().filter(|r| own(&r.standard.project_id)).count(),
+            "trunk" => self.trunks.values().filter(|r| own(&r.standard.project_id)).count(),
             "security_group_rule" => {
                 self.security_group_rules.values().filter(|r| own(&r.standard.project_id)).count()
             }

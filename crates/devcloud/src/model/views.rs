@@ -35,7 +35,8 @@ impl Model {
         let ports: BTreeMap<String, PortView> = self
             .ports
             .values()
-            .filter(|p| matches!(p.vif_type.as_str(), "bridge" | "tap") && p.device_owner != DHCP_OWNER)
+            .filter(|p| matches!(p.vif_type.as_str(), "bridge" | "tap"))
+            .filter(|p| p.device_owner != DHCP_OWNER && !self.is_carried(p))
             .map(|p| (p.standard.id.clone(), self.port_view(p, &members)))
             .collect();
         // A network is here only for the ports that are bound here, as with an agent: a gateway address that nobody

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::fault::Fault;
 
 /// Alias and name.
-const EXTENSIONS: [(&str, &str); 28] = [
+const EXTENSIONS: [(&str, &str); 30] = [
     ("allowed-address-pairs", "Allowed Address Pairs"),
     ("binding", "Port Binding"),
     ("default-subnetpools", "Default Subnetpools"),
@@ -32,7 +32,7 @@ const EXTENSIONS: [(&str, &str); 28] = [
     ("standard-attr-revisions", "Resource revision numbers"),
     (
         "standard-attr-tag",
-        "Tag support for resources with standard attribute: network, policy, port, security_group, subnet, subnetpool",
+        "Tag support for resources with standard attribute: network, policy, port, security_group, subnet, subnetpool, trunk",
     ),
     ("standard-attr-timestamp", "Resource timestamps"),
     ("stateful-security-group", "Stateful security group"),
@@ -40,6 +40,8 @@ const EXTENSIONS: [(&str, &str); 28] = [
     ("tag-creation", "Tag creation support"),
     ("tag-ports-during-bulk-creation", "Tag Ports During Bulk Creation"),
     ("ip-substring-filtering", "IP address substring filtering"),
+    ("trunk", "Trunk Extension"),
+    ("trunk-details", "Trunk port details"),
 ];
 
 fn entry((alias, name): (&str, &str)) -> Value {

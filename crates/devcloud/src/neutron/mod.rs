@@ -20,6 +20,7 @@ mod subnet_pools;
 mod subnet_ranges;
 mod subnets;
 mod tags;
+mod trunks;
 mod wiring;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,6 +39,7 @@ use crate::model::qos::QosPolicy;
 use crate::model::security_group::{SecurityGroup, SecurityGroupRule};
 use crate::model::subnet::Subnet;
 use crate::model::subnet_pool::SubnetPool;
+use crate::model::trunk::Trunk;
 use crate::store::Changed;
 use collection::{Writable, create, delete, list, show, update};
 use fault::Fault;
@@ -121,6 +123,9 @@ pub(crate) fn router(service: Cloud) -> Router {
         .merge(readable::<QosPolicy>())
         .merge(writable::<QosPolicy>())
         .merge(qos_policies::rules())
+        .merge(readable::<Trunk>())
+        .merge(writable::<Trunk>())
+        .merge(trunks::subports())
         .route("/security-group-rules", post(security_group_rules::create))
         .route("/security-group-rules/{id}", axum::routing::delete(security_group_rules::delete))
         .route("/extensions", get(extensions::list))
@@ -154,6 +159,7 @@ async fn resources(State(cloud): State<Cloud>) -> Response {
         ("port", "ports"),
         ("security_group", "security-groups"),
         ("security_group_rule", "security-group-rules"),
+        ("trunk", "trunks"),
     ];
     let resources: Vec<_> = names
         .iter()

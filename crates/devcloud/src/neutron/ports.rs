@@ -11,6 +11,7 @@ use super::port_addresses::{Place, parse};
 use super::qos_policies::chosen_policy;
 use super::resource::visible;
 use super::tags::parse_tags;
+use super::trunks;
 use crate::caller::Caller;
 use crate::model::Model;
 use crate::model::network::Network;
@@ -130,9 +131,11 @@ impl Writable for Port {
 
     fn follow_change(model: &mut Model, id: &str) {
         model.refresh_status(id);
+        model.follow_binding(id);
     }
 
     fn remove(&self, model: &mut Model, _caller: &Caller) -> Result<(), Fault> {
+        trunks::check_deletable(model, &self.standard.id)?;
         model.ports.remove(&self.standard.id);
         Ok(())
     }

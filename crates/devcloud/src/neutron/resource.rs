@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::fault::Fault;
 use super::names_in_dns::assignment;
+use super::trunks;
 use crate::caller::Caller;
 use crate::model::network::Network;
 use crate::model::port::Port;
@@ -13,6 +14,7 @@ use crate::model::security_group::{SecurityGroup, SecurityGroupRule};
 use crate::model::standard::Standard;
 use crate::model::subnet::Subnet;
 use crate::model::subnet_pool::SubnetPool;
+use crate::model::trunk::Trunk;
 use crate::model::{Model, Table};
 
 /// A kind of resource under `/v2.0`.
@@ -196,6 +198,9 @@ resource! {
         let network = model.networks.get(&self.network_id);
         let policy = network.and_then(|n| n.qos_policy_id.clone());
         item.insert("qos_network_policy_id".into(), policy.into());
+        if let Some(trunk) = model.trunk_on(&self.standard.id) {
+            item.insert("trunk_details".into(), trunks::details(trunk, model));
+        }
     }
 }
 resource! {
@@ -221,4 +226,12 @@ resource! {
         item.remove("name");
         item.remove("tags");
     }
+}
+resource! {
+    Trunk,
+    trunks,
+    "trunk",
+    "trunks",
+    "TrunkNotFound",
+    |id| format!("Trunk {id} could not be found."),
 }

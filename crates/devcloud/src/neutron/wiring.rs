@@ -193,17 +193,7 @@ impl NeutronService {
             }
             let ports: Vec<String> =
                 model.ports.keys().filter(|id| id.starts_with(prefix)).map(str::to_owned).collect();
-            for id in ports {
-                if model.refresh_status(&id)
-                    && let Some(port) = model.ports.get_mut(&id)
-                {
-                    port.standard.bump();
-                    // An agent reports BUILD before.
-                    if port.status == "ACTIVE" {
-                        port.standard.bump();
-                    }
-                }
-            }
+            ports.iter().for_each(|id| model.report(id));
             Ok(())
         });
         drop(noted);

@@ -93,10 +93,15 @@ impl Cloud {
         for quota in self.get("quotas").await.body["quotas"].as_array().into_iter().flatten() {
             self.delete(&format!("quotas/{}", quota["project_id"].as_str().unwrap())).await;
         }
+        for trunk in self.get("trunks").await.body["trunks"].as_array().into_iter().flatten() {
+            let parent = trunk["port_id"].as_str().unwrap();
+            self.put(&format!("ports/{parent}"), json!({"port": {"binding:host_id": ""}})).await;
+            self.put(&format!("trunks/{}", id(trunk)), json!({"trunk": {"admin_state_up": true}})).await;
+        }
         let mut left = String::new();
         for _ in 0..5 {
             left.clear();
-            for path in ["ports", "networks", "subnetpools", "security-groups", "qos/policies"] {
+            for path in ["trunks", "ports", "networks", "subnetpools", "security-groups", "qos/policies"] {
                 let key = path.rsplit('/').next().unwrap_or_default().replace('-', "_");
                 let listed = self.get(path).await.body;
                 for item in listed[&key].as_array().into_iter().flatten() {

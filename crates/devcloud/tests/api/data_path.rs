@@ -235,3 +235,39 @@ async fn a_restarted_cloud_wires_what_it_saved_and_finds_the_devices_that_are_up
     cloud.stop().await;
     assert!(path.port(&port).is_some(), "what was saved stays wired for the next start");
 }
+
+#[tokio::test]
+async fn a_subport_has_no_device_and_follows_that_of_its_parent() {
+    let (cloud, path, network) = start().await;
+    let make = async || id(&cloud.port(json!({"network_id": network})).await.body["port"]);
+    let (parent, child) = (make().await, make().await);
+    let carried = json!([{"port_id": child, "segmentation_type": "vlan", "segmentation_id": 1}]);
+    let trunk = cloud.create("trunks", "trunk", json!({"port_id": parent, "sub_ports": carried})).await;
+    let trunk = format!("trunks/{}", id(&trunk));
+    let bind = json!({"port": {"binding:host_id": "h"}});
+    cloud.put(&format!("ports/{parent}"), bind).await;
+    let statuses = async || {
+        let one = async |id: &str| cloud.get(&format!("ports/{id}")).await.body["port"]["status"].clone();
+        let trunk = cloud.get(&trunk).await.body["trunk"]["status"].clone();
+        [one(&parent).await, one(&child).await, trunk].map(|status| status.as_str().unwrap().to_owned())
+    };
+    assert_eq!(statuses().await, ["DOWN"; 3]);
+    // That the VM is off does not concern the trunk.
+    for (up, wanted) in [(true, ["ACTIVE"; 3]), (false, ["DOWN", "DOWN", "ACTIVE"]), (true, ["ACTIVE"; 3])] {
+        path.links.send((parent[..11].to_owned(), up)).unwrap();
+        for _ in 0..100 {
+            if statuses().await == wanted {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(statuses().await, wanted);
+    }
+    assert!(path.port(&parent).is_some() && path.port(&child).is_none());
+    cloud.put(&format!("{trunk}/remove_subports"), json!({"sub_ports": carried})).await;
+    assert!(path.port(&child).is_none());
+    // Somebody else's from now on.
+    let taken = json!({"port": {"device_owner": "compute:other", "binding:host_id": "h"}});
+    cloud.put(&format!("ports/{child}"), taken).await;
+    assert!(path.port(&child).is_some());
+}

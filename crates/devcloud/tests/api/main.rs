@@ -41,6 +41,10 @@ mod subnets;
 #[cfg(test)]
 mod tags;
 #[cfg(test)]
+mod trunk_agents;
+#[cfg(test)]
+mod trunks;
+#[cfg(test)]
 mod upstream;
 #[cfg(test)]
 mod volumes;

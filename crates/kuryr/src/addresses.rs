@@ -98,7 +98,7 @@ impl Inner {
                 let mac = row.port.as_ref().map(|p| p.mac_address);
                 let other = wish.mac.is_some() && mac.is_some() && wish.mac != mac;
                 if row.endpoint.is_none() && !other {
-                    return Ok(row);
+                    return self.use_spare(row, wish.label.clone());
                 }
                 let owner =
                     row.endpoint.map_or_else(|| "another container".to_owned(), |e| format!("endpoint {e}"));
@@ -111,7 +111,10 @@ impl Inner {
         // Looked for again: it may have been given back while this waited.
         match self.first_family(wish) {
             Some(first) if first_turn.is_some() => self.reserve_beside(first, wish).await,
-            _ => self.reserve(wish).await,
+            _ => match self.take_spare(wish)? {
+                Some(spare) => Ok(spare),
+                None => self.reserve(wish).await,
+            },
         }
     }
 

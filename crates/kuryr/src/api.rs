@@ -176,6 +176,8 @@ pub struct MachineStatus {
     pub network_id: Option<String>,
     /// The trunk, with `vlan`.
     pub trunk_id: Option<String>,
+    /// Ports in the trunk that are kept ready for containers.
+    pub spares: usize,
 }
 
 /// A Docker network.

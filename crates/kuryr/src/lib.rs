@@ -30,6 +30,7 @@ mod release;
 mod second_family;
 mod service;
 mod settings;
+mod spares;
 mod state;
 mod table;
 mod takeover;

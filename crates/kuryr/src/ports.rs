@@ -110,7 +110,9 @@ impl Wish<'_> {
             devices: BTreeSet::from([device]),
             groups: BTreeSet::new(),
             trunk: None,
+            attached: false,
             spare: false,
+            worn: false,
             label: self.label.clone(),
             unrecorded: false,
             mac: self.mac,
@@ -186,11 +188,17 @@ impl Inner {
         }
     }
 
-    async fn new_port(&self, row: &PortRow, wish: &Wish<'_>, place: &Place) -> openstack::Result<Port> {
-        let tagged = self.has_extension(TAGGED_BULK).await;
+    /// The request for a port of a reservation. `tagged`: its tags may ride along.
+    pub(crate) fn port_to_make(
+        &self,
+        row: &PortRow,
+        wish: &Wish<'_>,
+        place: &Place,
+        tagged: bool,
+    ) -> NewPort {
         let device = first_device(row);
         let attributes = &wish.network.attributes;
-        let mut new = NewPort {
+        NewPort {
             network_id: place.network.clone(),
             // Without a tag the name is what the port is known by.
             name: row
@@ -209,10 +217,14 @@ impl Inner {
             host_id: self.host_to_bind(),
             extras: attributes.extras(),
             project_id: self.project_of(&row.network),
-            ..NewPort::default()
-        };
+            tags: tagged.then(|| vec![names::PORT_OURS.to_owned()]),
+        }
+    }
+
+    async fn new_port(&self, row: &PortRow, wish: &Wish<'_>, place: &Place) -> openstack::Result<Port> {
+        let tagged = self.has_extension(TAGGED_BULK).await;
+        let new = self.port_to_make(row, wish, place, tagged);
         let made = if tagged {
-            new.tags = Some(vec![names::PORT_OURS.to_owned()]);
             let made = self.neutron.create_ports(std::slice::from_ref(&new)).await;
             made.and_then(|ports| {
                 ports.into_iter().next().ok_or_else(|| openstack::Error::Decode {
@@ -259,7 +271,13 @@ impl Inner {
         Ok(found)
     }
 
-    fn take_new(&self, row: &mut PortRow, wish: &Wish<'_>, place: &Place, port: Port) -> Result<()> {
+    pub(crate) fn take_new(
+        &self,
+        row: &mut PortRow,
+        wish: &Wish<'_>,
+        place: &Place,
+        port: Port,
+    ) -> Result<()> {
         let address = address_on(&port, &place.subnet);
         let bound = self.binding().check(&port);
         let (resource, mac) = (port.id.clone(), port.mac_address);

@@ -108,6 +108,7 @@ impl Service {
                 }
             });
         }
+        self.keep_spares();
         self.inner.sweep().await
     }
 }
@@ -136,8 +137,9 @@ impl Inner {
             self.logged("endpoint", id, self.sweep_endpoint(id).await)?;
         }
         self.sweep_unjoined().await?;
-        let forgotten =
-            self.ports.all(|p| p.phase == Phase::Ready && p.endpoint.is_none() && p.created < old());
+        let forgotten = self
+            .ports
+            .all(|p| p.phase == Phase::Ready && p.endpoint.is_none() && !p.spare && p.created < old());
         stale.ports.extend(forgotten.into_iter().map(|p| p.id));
         for id in &stale.ports {
             self.logged("port", id, self.sweep_port(id).await)?;
@@ -181,7 +183,10 @@ impl Inner {
             None => None,
         };
         match self.ports.get(id) {
-            Some(row) if row.endpoint.is_none() && (row.phase != Phase::Ready || row.created < old()) => {
+            Some(row)
+                if row.endpoint.is_none()
+                    && (row.phase != Phase::Ready || !row.spare && row.created < old()) =>
+            {
                 self.dismantle_port(row).await
             }
             _ => Ok(()),

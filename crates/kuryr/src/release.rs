@@ -8,7 +8,7 @@ use crate::error::CloudContext;
 use crate::existing_ports::same_set;
 use crate::names;
 use crate::service::Inner;
-use crate::state::{OriginalExtras, Originals, Phase, PortRow, is_late};
+use crate::state::{OriginalExtras, Originals, Phase, PortRow, is_late, now};
 use crate::{Error, Result};
 
 /// Repetitions when a port changes under our hands.
@@ -17,8 +17,12 @@ const RETRIES: usize = 3;
 const QUIET: Duration = Duration::from_secs(5);
 
 impl Inner {
-    /// Removes what the record says and then the record.
+    /// Removes what the record says and then the record; or keeps the port ready for the next container.
     pub(crate) async fn dismantle_port(&self, mut row: PortRow) -> Result<()> {
+        if self.keeps_ready(&row) {
+            row = PortRow { phase: Phase::Ready, spare: true, label: None, created: now(), ..row };
+            return Ok(self.ports.put(&row.id, &row)?);
+        }
         if row.phase != Phase::Deleting {
             row.phase = Phase::Deleting;
             self.ports.put(&row.id, &row)?;
@@ -50,8 +54,7 @@ impl Inner {
 
     /// Deletes a port of ours; one that is still in a trunk is taken out of it first.
     async fn delete_own_port(&self, row: &PortRow, id: &str) -> Result<()> {
-        let spare = row.trunk.as_ref().filter(|_| row.spare);
-        if let Some(trunk) = spare {
+        if let Some(trunk) = row.trunk.as_ref().filter(|_| row.attached) {
             self.guest.trunks.detach(trunk, id).await?;
         }
         let refused = match self.neutron.delete_port(id).await {

@@ -20,6 +20,7 @@ use crate::guest::Guest;
 use crate::locks::Locks;
 use crate::marks::Marks;
 use crate::recover::Stale;
+use crate::spares::Spares;
 use crate::state::{EndpointRow, GroupRow, NetworkRow, Phase, PoolRow, PortRow};
 use crate::table::Table;
 use crate::{Error, Host, Neutron, Result, Settings};
@@ -51,6 +52,9 @@ pub(crate) struct Inner {
     pub(crate) known_ids: KnownIds,
     pub(crate) sweeper: OnceLock<()>,
     stale: Mutex<Stale>,
+    /// Ports whose endpoint's id is being written.
+    pub(crate) recording: Mutex<BTreeSet<String>>,
+    pub(crate) spares: Spares,
     /// The journal has entries that cannot be read.
     pub(crate) unreadable: bool,
     /// Pools without network that a previous process handed out.
@@ -87,6 +91,8 @@ impl Service {
             known_ids: KnownIds::default(),
             sweeper: OnceLock::new(),
             stale: Mutex::default(),
+            recording: Mutex::default(),
+            spares: Spares::default(),
             unreadable: false,
         };
         inner.unreadable = inner.pools.is_incomplete()
@@ -279,6 +285,7 @@ impl Service {
                 port_id: own.as_ref().map(|own| own.port.clone()),
                 network_id: own.as_ref().map(|own| own.network.clone()),
                 trunk_id: own.and_then(|own| own.trunk),
+                spares: s.ports.all(|p| p.spare && p.phase == Phase::Ready).len(),
             }
         });
         Status {

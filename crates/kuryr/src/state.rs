@@ -205,9 +205,15 @@ pub(crate) struct PortRow {
     /// in a trunk.
     #[serde(default)]
     pub(crate) trunk: Option<String>,
-    /// In the trunk, kept for a container that is still to come.
+    /// It may be in that trunk already.
+    #[serde(default)]
+    pub(crate) attached: bool,
+    /// Kept ready in the trunk for a container that is still to come.
     #[serde(default)]
     pub(crate) spare: bool,
+    /// A container has had it changed: it is not as a new one would be.
+    #[serde(default)]
+    pub(crate) worn: bool,
     /// The container's name, where Docker says it.
     #[serde(default)]
     pub(crate) label: Option<String>,

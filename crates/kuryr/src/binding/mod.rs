@@ -122,8 +122,8 @@ impl Binding<'_> {
         }
     }
 
-    /// Unplugs; what is absent is unplugged, what is not ours stays.
-    pub(crate) async fn teardown(&self, plug: &Plug) -> Result<()> {
+    /// Unplugs; what is absent is unplugged, what is not ours stays. `attached`: a port in a trunk stays there.
+    pub(crate) async fn teardown(&self, plug: &Plug, attached: bool) -> Result<()> {
         let host = self.host;
         let mut failures = match &plug.driver {
             Driver::Veth if plug.bridge.is_some() => bridge::teardown(host, plug).await,
@@ -132,7 +132,7 @@ impl Binding<'_> {
             Driver::OvsHybrid { .. } => ovs_hybrid::teardown(host, plug).await,
             Driver::Hook(call) => hook::teardown(host, plug, call).await,
             Driver::Sriov { slot, .. } => sriov::teardown(host, plug, slot).await,
-            Driver::Vlan(place) => vlan::teardown(host, self.guest, plug, place).await,
+            Driver::Vlan(place) => vlan::teardown(host, self.guest, plug, place, attached).await,
             Driver::Macvlan { mode, place } => {
                 macvlan::teardown(host, self.guest, plug, SubLinkKind::Macvlan { mode: *mode }, place).await
             }

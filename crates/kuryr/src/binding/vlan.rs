@@ -48,13 +48,19 @@ pub(super) async fn setup(host: &Host, guest: &Guest, plug: &Plug, place: &Trunk
 }
 
 /// The link first: once the port is out of the trunk its VLAN may become another container's.
-pub(super) async fn teardown(host: &Host, guest: &Guest, plug: &Plug, place: &TrunkPlace) -> Vec<Error> {
+pub(super) async fn teardown(
+    host: &Host,
+    guest: &Guest,
+    plug: &Plug,
+    place: &TrunkPlace,
+    attached: bool,
+) -> Vec<Error> {
     let mut failures = Vec::new();
     // Any VLAN: which one was chosen is not in the record.
     let kind = SubLinkKind::Vlan { id: 0 };
     let removed = host.links.delete_sub_link(&plug.container, &place.link, kind, &plug.mark()).await;
     super::note(&mut failures, removed.on_link("remove", &plug.container));
-    if failures.is_empty() {
+    if failures.is_empty() && !attached {
         super::note(&mut failures, guest.trunks.detach(&place.trunk, &plug.port_id).await);
     }
     failures

@@ -172,16 +172,19 @@ impl Inner {
         }
         let Some((carrier, others)) = ports.split_first_mut() else { return Ok(None) };
         self.merge(carrier, others).await?;
+        self.release_for_mac(carrier, wanted.mac).await?;
         let bound = self.bind_port(row, carrier, others, &wanted).await?;
         // A virtual machine's credentials and call budget are small, and a subport must not have a device id at first.
         carrier.unrecorded =
             self.guest.mode().is_none() && carrier.originals.is_none() && bound.device_id != row.id;
+        carrier.worn |= carrier.port.as_ref() != Some(&bound);
         carrier.port = Some(bound.clone());
         self.ports.put(&carrier.id, carrier)?;
         let mtu = if network.mtu == 0 { self.settings.default_mtu } else { network.mtu };
         let plug = self.binding().validate(&bound, &row.id, mtu, &network.subnets).await?;
-        if plug.trunk() != carrier.trunk.as_deref() {
+        if plug.trunk().is_some() && (plug.trunk() != carrier.trunk.as_deref() || !carrier.attached) {
             carrier.trunk = plug.trunk().map(str::to_owned);
+            carrier.attached = true;
             self.ports.put(&carrier.id, carrier)?;
         }
         let turn = self.own_device(&row.id, &plug).await?;

@@ -19,12 +19,16 @@ impl Inner {
     /// Unplugs and forgets; the caller holds the endpoint's lock.
     pub(crate) async fn undo_endpoint(&self, row: EndpointRow) -> Result<()> {
         let mut row = self.read_endpoint_again(row).await?;
+        let whole = row.phase == Phase::Ready;
         if row.phase != Phase::Deleting {
             row.phase = Phase::Deleting;
             self.endpoints.put(&row.id, &row)?;
         }
+        let carrier = self.ports.get(&row.port);
+        // Still in the trunk for the next container.
+        let stays = whole && carrier.as_ref().is_some_and(|port| self.stays_attached(port));
         if let Some(plug) = &row.plug {
-            self.binding().teardown(plug).await?;
+            self.binding().teardown(plug, stays).await?;
         }
         for mut port in self.ports.all(|p| p.endpoint.as_ref() == Some(&row.id)) {
             if port.pool.is_none() {
@@ -32,6 +36,7 @@ impl Inner {
                 self.dismantle_port(port).await?;
             } else {
                 port.endpoint = None;
+                port.attached &= stays;
                 self.ports.put(&port.id, &port)?;
             }
         }

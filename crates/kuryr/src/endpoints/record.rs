@@ -1,7 +1,8 @@
 //! The endpoint's id on a port: for people and tools that look at Neutron. Nothing of ours depends on it, so where no
 //! other change of the port is due it is written after Docker has its answer.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use openstack::network::PortUpdate;
 
@@ -17,17 +18,26 @@ impl Inner {
     pub(super) async fn record_later(self: &Arc<Self>, port: &PortRow) {
         let turn = self.locks.lock("record", &port.id).await;
         let (this, id) = (Arc::clone(self), port.id.clone());
+        self.recording().insert(id.clone());
         tokio::spawn(async move {
             let written = this.write_endpoint(&id).await;
             drop(turn);
             if let Err(error) = this.note_recorded(&id, written).await {
                 tracing::warn!(port = id, %error, "cannot write the endpoint's id to the port, trying again later");
             }
+            this.recording().remove(&id);
         });
     }
 
-    /// Writes it if that is still due: for the sweeper.
+    fn recording(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.recording.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes it if that is still due: for the sweeper, which leaves what is under way alone.
     pub(crate) async fn record(&self, id: &str) -> Result<()> {
+        if self.recording().contains(id) {
+            return Ok(());
+        }
         let turn = self.locks.lock("record", id).await;
         let written = self.write_endpoint(id).await;
         drop(turn);

@@ -62,7 +62,7 @@ impl From<Trouble> for Error {
 
 /// The writers, which records of another mode may still need, and what is configured now.
 pub(crate) struct Guest {
-    pub(crate) trunks: Trunks,
+    pub(crate) trunks: Arc<Trunks>,
     pub(crate) pairs: Pairs,
     identity: Identity,
     /// `None`: not inside a virtual machine.
@@ -76,7 +76,7 @@ impl Guest {
         links: &Arc<dyn HostLinks>,
     ) -> Self {
         Self {
-            trunks: Trunks::new(Arc::clone(neutron)),
+            trunks: Arc::new(Trunks::new(Arc::clone(neutron))),
             pairs: Pairs::new(Arc::clone(neutron)),
             identity: Identity::new(Arc::clone(neutron), Arc::clone(links)),
             settings,

@@ -263,6 +263,8 @@ impl Inner {
             self.pools.put(&pool.id, &pool)?;
         }
         row.phase = Phase::Ready;
-        Ok(self.networks.put(&row.id, row)?)
+        self.networks.put(&row.id, row)?;
+        self.pool_is_low();
+        Ok(())
     }
 }

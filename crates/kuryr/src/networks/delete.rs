@@ -42,6 +42,7 @@ impl Inner {
         for endpoint in self.endpoints.all(|e| e.network == row.id) {
             self.delete_endpoint(&endpoint.id).await?;
         }
+        self.empty_pool(&row.id).await?;
         for port in self.ports.all(|p| p.network == row.id) {
             self.dismantle_port(port).await?;
         }

@@ -207,7 +207,7 @@ impl Docker {
         self.service.inner.sweep().await.unwrap();
     }
 
-    async fn unless_dead<T>(&self, work: impl Future<Output = crate::Result<T>>) -> Outcome<T> {
+    pub(super) async fn unless_dead<T>(&self, work: impl Future<Output = crate::Result<T>>) -> Outcome<T> {
         tokio::select! {
             biased;
             () = self.process.death() => Err(Failure::Died),

@@ -269,3 +269,17 @@ async fn an_endpoint_docker_died_over_is_undone_after_a_while_and_a_containers_i
     docker.sweep().await;
     assert_eq!(docker.world.snapshot(), before);
 }
+
+#[tokio::test]
+async fn an_endpoints_id_is_written_once_though_the_sweeper_comes_by_meanwhile() {
+    let mut docker = Docker::new();
+    let network = docker.network_create(&v4("10.9.0.0/24")).await.unwrap();
+    docker.world.call_names();
+    docker.run(&network, &Run::default()).await.unwrap();
+    let at = docker.world.call_names().iter().position(|call| call == "PUT port").unwrap() + 1;
+    docker.world.arm(at, Fault::Hang);
+    docker.run(&network, &Run::default()).await.unwrap();
+    docker.sweep().await;
+    let calls = docker.world.calls();
+    assert_eq!(calls.iter().filter(|call| *call == "PUT port").count(), 1, "{calls:?}");
+}

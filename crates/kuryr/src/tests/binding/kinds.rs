@@ -102,7 +102,7 @@ pub(super) async fn setup(host: &Host, plug: &Plug) -> Result<()> {
 
 pub(super) async fn teardown(host: &Host, plug: &Plug) -> Result<()> {
     let (scripted, marks, guest) = (BTreeSet::new(), marks(), no_guest(host));
-    binding(host, &scripted, &marks, &guest).teardown(plug).await
+    binding(host, &scripted, &marks, &guest).teardown(plug, false).await
 }
 
 /// The plug as a process finds it in the journal.

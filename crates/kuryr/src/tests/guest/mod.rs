@@ -5,6 +5,7 @@ mod joining;
 mod limits;
 mod orphans;
 mod pairs;
+mod spares;
 mod trunk;
 
 use openstack::network::{AddressPair, Trunk};

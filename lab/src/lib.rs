@@ -1,3 +1,5 @@
 //! Real services on this machine, each lab in a private host without a way out.
 
+mod layer;
 pub mod openstack;
+mod packages;

@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::services::clean;
 use super::state::{self, Phase, State, running_state};
 use super::{KEYSTONE, NEUTRON, image, layout, memory, running};
+use crate::layer::remove;
 
 /// How to start the lab.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -103,7 +104,7 @@ fn end() -> Result<()> {
         }
         std::thread::sleep(Duration::from_millis(50));
     };
-    image::remove(&layout::pids())?;
+    remove(&layout::pids())?;
     let host = layout::host();
     await_end_of_mounts(&host)?;
     for dir in [&host, &layout::share()] {
@@ -112,7 +113,7 @@ fn end() -> Result<()> {
         }
     }
     private_host::remove_cgroups(&host.file_name().unwrap_or_default().to_string_lossy());
-    image::remove(&state::file())?;
+    remove(&state::file())?;
     layout::forget_supervisor(supervisor)
 }
 

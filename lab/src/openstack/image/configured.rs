@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use debian_root::say;
 use private_host::{PrivateHost, Root, Settings};
 
+use crate::layer::remove;
 use crate::openstack::client::Client;
 use crate::openstack::services::{EPMD, KEYSTONE, MARIADB, MEMCACHED, NEUTRON_API, RABBIT, Services};
 use crate::openstack::{HOST, PASSWORD, identity, layout};
@@ -47,7 +48,7 @@ pub(super) fn inputs() -> String {
 /// Fills the directory.
 pub(super) fn make(below: &[PathBuf], layer: &Path) -> Result<()> {
     let workshop = layout::workshop();
-    super::remove(&workshop)?;
+    remove(&workshop)?;
     let settings = Settings {
         name: HOST.into(),
         dir: workshop.clone(),
@@ -59,9 +60,9 @@ pub(super) fn make(below: &[PathBuf], layer: &Path) -> Result<()> {
     host.stop();
     let upper = workshop.join("upper");
     // Where the private host binds its engine's directory.
-    super::remove(&upper.join(workshop.strip_prefix("/").unwrap_or(&workshop)))?;
+    remove(&upper.join(workshop.strip_prefix("/").unwrap_or(&workshop)))?;
     fs::rename(&upper, layer).with_context(|| format!("rename {}", upper.display()))?;
-    super::remove(&workshop)
+    remove(&workshop)
 }
 
 fn fill(host: &PrivateHost) -> Result<()> {
@@ -146,7 +147,7 @@ fn write(path: &Path, text: &str) -> Result<()> {
         fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
     }
     // A new file: the package's own may belong to a user who must not own ours.
-    super::remove(path)?;
+    remove(path)?;
     fs::write(path, text).with_context(|| format!("write {}", path.display()))?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o644))
         .with_context(|| format!("set the mode of {}", path.display()))

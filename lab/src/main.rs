@@ -1,4 +1,4 @@
-//! `lab openstack image | up | down | status | check | run`.
+//! `lab openstack image | up | down | status | check | run` and `lab vm image | run`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use lab::openstack::{self, UpOptions};
+use lab::vm::{self, RunOptions};
 
 #[derive(Debug, Parser)]
 #[command(
     name = "lab",
-    about = "Real services on this machine, each lab in a private host without a way out"
+    about = "Real services and guests on this machine, each lab in a private host without a way out"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -23,6 +24,11 @@ enum Lab {
     Openstack {
         #[command(subcommand)]
         action: Openstack,
+    },
+    /// Guests: machines with a kernel of their own.
+    Vm {
+        #[command(subcommand)]
+        action: Vm,
     },
 }
 
@@ -61,7 +67,32 @@ enum Openstack {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum Vm {
+    /// Prepares what guests boot from. Does nothing when it is up to date.
+    Image,
+    /// Runs commands in a fresh guest.
+    Run(RunOptions),
+    /// Installs the packages into a mounted layer; started by `image`.
+    #[command(hide = true)]
+    InstallPackages {
+        /// The unpacked Debian below.
+        base: PathBuf,
+        /// The layer's directory.
+        layer: PathBuf,
+    },
+    /// Makes the disk of the packages; started by `image`.
+    #[command(hide = true)]
+    MakeBoot {
+        /// The unpacked Debian below.
+        base: PathBuf,
+        /// The layer's directory.
+        layer: PathBuf,
+    },
+}
+
 fn main() -> ExitCode {
+    vm::intercept();
     private_host::intercept();
     match run(Arguments::parse().lab) {
         Ok(code) => code,
@@ -72,7 +103,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(Lab::Openstack { action }: Lab) -> Result<ExitCode> {
+fn run(lab: Lab) -> Result<ExitCode> {
+    match lab {
+        Lab::Openstack { action } => run_openstack(action),
+        Lab::Vm { action } => run_vm(action),
+    }
+}
+
+fn run_openstack(action: Openstack) -> Result<ExitCode> {
     match action {
         Openstack::Image => openstack::image().map(drop)?,
         Openstack::Up(options) => openstack::up(&options)?,
@@ -82,6 +120,16 @@ fn run(Lab::Openstack { action }: Lab) -> Result<ExitCode> {
         Openstack::Run { command } => return openstack::run(&command),
         Openstack::Supervise(options) => openstack::supervise(&options)?,
         Openstack::InstallPackages { base, layer } => openstack::install_packages(&base, &layer)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_vm(action: Vm) -> Result<ExitCode> {
+    match action {
+        Vm::Image => vm::image().map(drop)?,
+        Vm::Run(options) => return vm::run(&options),
+        Vm::InstallPackages { base, layer } => vm::install_packages(&base, &layer)?,
+        Vm::MakeBoot { base, layer } => vm::make_boot(&base, &layer)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,9 +1,11 @@
 //! `cargo xtask lab`.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
+use debian_root::Program;
 use serde::Deserialize;
 
 use crate::debian;
@@ -17,6 +19,25 @@ pub(crate) enum Lab {
         /// What to do.
         #[command(subcommand)]
         action: Action,
+    },
+    /// Guests with a kernel of their own, for containers inside instances; see `docs/lab.md`.
+    Vm {
+        /// What to do.
+        #[command(subcommand)]
+        action: Vm,
+    },
+}
+
+/// What to do with guests.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Vm {
+    /// Prepares what guests boot from. Does nothing when it is up to date.
+    Image,
+    /// Runs commands in a fresh guest.
+    Run {
+        /// `--share DIRECTORY`, `--memory MIB`, `--limit SECONDS`, and the commands.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        arguments: Vec<String>,
     },
 }
 
@@ -52,24 +73,41 @@ pub(crate) enum Action {
 
 impl Lab {
     pub(crate) fn run(self) -> Result<()> {
-        let Self::Openstack { action } = self;
         debian::install(debian::LAB)?;
         Cargo::new("build").args(["--quiet", "--locked", "--package", "lab"]).run()?;
-        match action {
-            Action::Image => openstack(["image"]),
-            Action::Up { dhcp: false } => openstack(["up"]),
-            Action::Up { dhcp: true } => openstack(["up", "--dhcp"]),
-            Action::Down => openstack(["down"]),
-            Action::Status => openstack(["status"]),
-            Action::Check => openstack(["check"]),
-            Action::Test { filter } => {
+        match self {
+            Self::Openstack { action } => action.run(),
+            Self::Vm { action } => action.run(),
+        }
+    }
+}
+
+impl Vm {
+    fn run(self) -> Result<()> {
+        match self {
+            Self::Image => binary().args(["vm", "image"]).run(),
+            Self::Run { arguments } => Err(binary().args(["vm", "run"]).args(arguments).replace()),
+        }
+    }
+}
+
+impl Action {
+    fn run(self) -> Result<()> {
+        match self {
+            Self::Image => openstack(["image"]),
+            Self::Up { dhcp: false } => openstack(["up"]),
+            Self::Up { dhcp: true } => openstack(["up", "--dhcp"]),
+            Self::Down => openstack(["down"]),
+            Self::Status => openstack(["status"]),
+            Self::Check => openstack(["check"]),
+            Self::Test { filter } => {
                 // The suite's own needs.
                 debian::install(debian::HOST)?;
                 openstack(["up"])?;
                 openstack(["check"])?;
                 crate::test::on_openstack(filter.as_deref())
             }
-            Action::Run { command } => openstack(["run", "--"].map(str::to_owned).into_iter().chain(command)),
+            Self::Run { command } => openstack(["run", "--"].map(str::to_owned).into_iter().chain(command)),
         }
     }
 }
@@ -94,10 +132,14 @@ pub(crate) struct Running {
 
 /// The lab that is up.
 pub(crate) fn running() -> Result<Running> {
-    let told = program(target_dir().join("debug/lab")).args(["openstack", "status", "--json"]).output()?;
+    let told = binary().args(["openstack", "status", "--json"]).output()?;
     serde_json::from_str(&told).context("the lab's own description")
 }
 
-fn openstack(args: impl IntoIterator<Item = impl AsRef<std::ffi::OsStr>>) -> Result<()> {
-    program(target_dir().join("debug/lab")).arg("openstack").args(args).run()
+fn openstack(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<()> {
+    binary().arg("openstack").args(args).run()
+}
+
+fn binary() -> Program {
+    program(target_dir().join("debug/lab"))
 }

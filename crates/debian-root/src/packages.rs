@@ -26,9 +26,13 @@ pub const HOST: &[Package] = &[
 /// What unpacking another release needs.
 pub const BOOTSTRAP: &[Package] = &[("debootstrap", "/usr/sbin/debootstrap")];
 
-/// What a lab needs of this machine; its services come in a root of their own.
-pub const LAB: &[Package] =
-    &[("debootstrap", "/usr/sbin/debootstrap"), ("iproute2", "/sbin/ip"), ("util-linux", "/usr/bin/nsenter")];
+/// What a lab needs of this machine; its services and guests come in roots of their own.
+pub const LAB: &[Package] = &[
+    ("debootstrap", "/usr/sbin/debootstrap"),
+    ("iproute2", "/sbin/ip"),
+    ("util-linux", "/usr/bin/nsenter"),
+    ("e2fsprogs", "/sbin/mke2fs"),
+];
 
 /// Installs what is missing, after saying so.
 ///

@@ -3,10 +3,11 @@
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 
 /// Prints a line on standard error, where it does not mix with results.
 pub fn say(line: &str) {
@@ -87,6 +88,13 @@ impl Program {
             bail!("{name} {} ended with {status}", line.join(" "));
         }
         Ok(())
+    }
+
+    /// Becomes it: its terminal is ours and its exit status, too. Comes back only when it cannot be started.
+    #[must_use]
+    pub fn replace(mut self) -> Error {
+        let name = self.name.to_string_lossy().into_owned();
+        Error::from(self.command.exec()).context(format!("cannot start {name}"))
     }
 
     /// Runs it quietly and returns what it prints.

@@ -39,6 +39,12 @@ impl Place {
         Self { init: Some(init), dir: dir.to_owned() }
     }
 
+    /// Pid of the host's first process, in our own pid namespace; none where this process itself runs.
+    #[must_use]
+    pub fn init(&self) -> Option<u32> {
+        self.init
+    }
+
     /// The place's directory on the machine.
     #[must_use]
     pub fn dir(&self) -> &Path {

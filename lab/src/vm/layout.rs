@@ -1,0 +1,43 @@
+//! Where the lab keeps things.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use rustix::fs::{FlockOperation, flock};
+
+/// The lab's directory, beside the Debian roots.
+pub(crate) fn home() -> PathBuf {
+    debian_root::home().join("vm")
+}
+
+/// The layer that holds the packages.
+pub(crate) fn packages() -> PathBuf {
+    home().join("packages")
+}
+
+/// The layer that holds what a guest boots from.
+pub(crate) fn boot() -> PathBuf {
+    home().join("boot")
+}
+
+/// Where the image is made.
+pub(crate) fn workshop() -> PathBuf {
+    home().join("workshop")
+}
+
+/// Logs of the image's making.
+pub(crate) fn logs() -> PathBuf {
+    home().join("log")
+}
+
+/// One command at a time changes the image; others wait.
+pub(crate) fn lock() -> Result<File> {
+    let home = home();
+    std::fs::create_dir_all(&home).with_context(|| format!("create {}", home.display()))?;
+    let path = home.join("lock");
+    let file = File::options().create(true).append(true).open(&path);
+    let file = file.with_context(|| format!("open {}", path.display()))?;
+    flock(&file, FlockOperation::LockExclusive).context("lock the lab")?;
+    Ok(file)
+}

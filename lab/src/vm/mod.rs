@@ -1,0 +1,22 @@
+//! Guests: machines of their own with a kernel of their own, for containers inside instances. A guest is User-Mode Linux
+//! from Debian's package over one image, inside a private host without a way out; so it needs no virtualization of this
+//! machine. See `docs/lab.md`.
+
+mod agent;
+mod channel;
+mod forward;
+mod guest;
+mod image;
+mod kernel;
+mod layout;
+mod management;
+mod nic;
+mod protocol;
+mod run;
+
+pub use agent::intercept;
+pub use channel::GuestProcess;
+pub use guest::{Guest, GuestOptions};
+pub use image::{Image, image, install_packages, make_boot};
+pub use nic::{Nic, NicOptions};
+pub use run::{RunOptions, run};

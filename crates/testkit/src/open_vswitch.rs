@@ -7,6 +7,8 @@ use crate::World;
 
 /// The integration bridge of Neutron's agent.
 pub(crate) const BRIDGE: &str = "br-int";
+/// What names of the bridges of trunks start with.
+pub(crate) const TRUNK_BRIDGE: &str = "tbr-";
 
 impl World {
     /// Runs `ovs-vsctl`; what it prints.

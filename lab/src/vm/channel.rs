@@ -153,7 +153,8 @@ impl GuestProcess {
 
 impl Drop for GuestProcess {
     fn drop(&mut self) {
-        let _ = self.stream.shutdown(Shutdown::Both);
+        // The agent ends the command then, and says so.
+        let _ = self.stream.shutdown(Shutdown::Write);
         if let Some(listener) = self.listener.take() {
             let _ = listener.join();
         }

@@ -20,7 +20,7 @@ const PACKAGES_REVISION: &str = "1";
 const BOOT_REVISION: &str = "1";
 
 /// Beside what every unpacked Debian of ours has.
-const NAMES: [&str; 5] = ["user-mode-linux", "kmod", "ethtool", "iputils-ping", "tcpdump"];
+const NAMES: [&str; 6] = ["user-mode-linux", "kmod", "ethtool", "iputils-ping", "socat", "tcpdump"];
 
 /// Names of the files in the layer that guests boot from.
 const KERNEL: &str = "linux";

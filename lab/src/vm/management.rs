@@ -11,8 +11,8 @@ use private_host::Place;
 
 use super::forward::Forwarder;
 
-/// What names of taps start with.
-const TAP: &str = "vmmgmt";
+/// What names of the taps through which guests are run start with.
+pub const MANAGEMENT: &str = "vmmgmt";
 /// As many guests may be in one place.
 const PLACES: u8 = 64;
 /// Two guests that start at the same time must not choose the same name.
@@ -43,7 +43,7 @@ impl Management {
 
     /// The tap's name.
     pub(crate) fn tap(&self) -> String {
-        format!("{TAP}{}", self.number)
+        format!("{MANAGEMENT}{}", self.number)
     }
 
     /// The owner's address.
@@ -67,7 +67,7 @@ impl Drop for Management {
 fn choose(place: &Place) -> Result<u8> {
     let _choice = CHOICE.lock().unwrap_or_else(PoisonError::into_inner);
     for number in 0..PLACES {
-        let tap = format!("{TAP}{number}");
+        let tap = format!("{MANAGEMENT}{number}");
         if !run(place, &["ip", "link", "show", "dev", &tap])?.status.success() {
             must(place, &["ip", "tuntap", "add", "dev", &tap, "mode", "tap"])?;
             return Ok(number);

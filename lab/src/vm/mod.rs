@@ -18,5 +18,6 @@ pub use agent::intercept;
 pub use channel::GuestProcess;
 pub use guest::{Guest, GuestOptions};
 pub use image::{Image, image, install_packages, make_boot};
+pub use management::MANAGEMENT;
 pub use nic::{Nic, NicOptions};
 pub use run::{RunOptions, run};

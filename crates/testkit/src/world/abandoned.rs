@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::wait_at_most;
 use crate::clean::is_ours;
 use crate::neighbours::{LINK, NETNS};
-use crate::open_vswitch::BRIDGE;
+use crate::open_vswitch::{BRIDGE, TRUNK_BRIDGE};
 use crate::{World, leftovers};
 
 /// Keys of what was in the cloud before a world, in its directory.
@@ -88,8 +88,14 @@ impl World {
         for netns in self.inside_host("ip", &["netns", "list"])?.lines().filter(|l| l.starts_with(NETNS)) {
             self.inside_host("ip", &["netns", "delete", netns.split(' ').next().unwrap_or_default()])?;
         }
-        for line in self.inside_host("ip", &["-brief", "link"])?.lines().filter(|l| is_ours(l)) {
+        for trunk in self.ovs_vsctl(&["list-br"])?.lines().filter(|b| b.starts_with(TRUNK_BRIDGE)) {
+            self.ovs_vsctl(&["--if-exists", "del-br", trunk])?;
+        }
+        let swept = |line: &&str| is_ours(line) || line.starts_with(lab::vm::MANAGEMENT);
+        for line in self.inside_host("ip", &["-brief", "link"])?.lines().filter(swept) {
             let name = line.split(['@', ' ']).next().unwrap_or_default();
+            // A guest's card is in a bridge.
+            self.ovs_vsctl(&["--if-exists", "del-port", name])?;
             // Its other end may have taken it along.
             let _ = self.inside_host("ip", &["link", "delete", name]);
         }

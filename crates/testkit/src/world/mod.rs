@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use private_host::{Docker, DockerOptions, HostProcess, Place, Root};
+use serde_json::{Value, json};
 
 use crate::neighbours::Neighbour;
 use crate::{Cloud, CloudKind};
@@ -166,6 +167,9 @@ impl World {
                 .map(|key| key.trim_start_matches(&prefix).to_owned())
                 .collect::<Vec<_>>()
         };
+        for id in new("trunks") {
+            let _ = self.unbind_parent(&id);
+        }
         // Each may hold the next one.
         for (collection, path) in [
             ("trunks", "trunks"),
@@ -180,6 +184,16 @@ impl World {
                 let _ = self.cloud.api_as("admin", "DELETE", &format!("/networking/v2.0/{path}/{id}"), None);
             }
         }
+    }
+}
+
+impl World {
+    /// Neutron does not delete a trunk whose parent port is bound.
+    fn unbind_parent(&self, trunk: &str) -> Result<()> {
+        let shown = self.cloud.api_as("admin", "GET", &format!("/networking/v2.0/trunks/{trunk}"), None)?;
+        let port = shown.pointer("/trunk/port_id").and_then(Value::as_str).context("a trunk without port")?;
+        let body = json!({"port": {"binding:host_id": ""}});
+        self.cloud.api_as("admin", "PUT", &format!("/networking/v2.0/ports/{port}"), Some(body)).map(drop)
     }
 }
 

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use debian_root::Program;
 use serde::Deserialize;
 
@@ -39,6 +39,21 @@ pub(crate) enum Vm {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         arguments: Vec<String>,
     },
+    /// `openstack up` and `image` if needed, then containers inside guests on it.
+    Test {
+        /// Which part; without it, all.
+        #[arg(value_enum)]
+        part: Option<Part>,
+        /// Only cases whose name contains this.
+        filter: Option<String>,
+    },
+}
+
+/// A part of the tests with guests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// Containers' ports inside instances.
+    Network,
 }
 
 /// What to do with the lab.
@@ -87,6 +102,14 @@ impl Vm {
         match self {
             Self::Image => binary().args(["vm", "image"]).run(),
             Self::Run { arguments } => Err(binary().args(["vm", "run"]).args(arguments).replace()),
+            Self::Test { part, filter } => {
+                let parts = part.as_ref().map_or(Part::value_variants(), std::slice::from_ref);
+                // The world around the guests has an engine, too.
+                debian::install(debian::HOST)?;
+                openstack(["up"])?;
+                binary().args(["vm", "image"]).run()?;
+                parts.iter().try_for_each(|part| crate::test::in_guests(*part, filter.as_deref()))
+            }
         }
     }
 }

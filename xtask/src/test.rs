@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use crate::debian;
 use crate::engine::{Engine, engine};
 use crate::exec::{Cargo, say, target_dir};
-use crate::lab;
+use crate::lab::{self, Part};
 
 /// The generations that are tested when none is named: the machine's own and Debian 13's.
 const DEFAULT_ENGINES: [&str; 2] = ["machine", LAB_ENGINE];
@@ -48,7 +48,7 @@ impl Test {
         Cargo::new("build").args(["--locked", "--bin", "kuryr"]).run()?;
         if !self.behaviour {
             Cargo::new("test")
-                .args(["--locked", "--workspace", "--exclude", "behaviour"])
+                .args(["--locked", "--workspace", "--exclude", "behaviour", "--exclude", "guests"])
                 .args(self.filter.iter())
                 .run()?;
         }
@@ -108,6 +108,20 @@ fn neutron_is_as_modelled(filter: Option<&str>) -> Result<()> {
         .args(filter)
         .env(&format!("CARGO_TARGET_{}_RUNNER", host_triple()), runner)
         .env("KURYR_TEST_UPSTREAM", upstream)
+        .run()
+}
+
+/// Containers inside guests on the lab, which must be up.
+pub(crate) fn in_guests(part: Part, filter: Option<&str>) -> Result<()> {
+    Cargo::new("build").args(["--locked", "--bin", "kuryr"]).run()?;
+    let target = match part {
+        Part::Network => "network",
+    };
+    say(&format!("Containers inside guests on real OpenStack services: {target}"));
+    Cargo::new("test")
+        .args(["--locked", "--package", "guests", "--test", target])
+        .args(filter)
+        .env("KURYR_TEST_BINARY", target_dir().join("debug/kuryr"))
         .run()
 }
 

@@ -1,0 +1,17 @@
+//! Test support for containers inside instances: an [`Instance`] is a guest with a kernel of its own whose cards are
+//! Neutron ports, plugged the way Nova plugs them, with an engine and `kuryr serve` inside. Real services stand around
+//! it, so every probe between two of them has crossed Neutron's switch. Never part of the product.
+
+mod engine;
+mod instance;
+mod neutron;
+mod pair;
+mod plugin;
+mod probe;
+
+pub use engine::Container;
+pub use instance::{Card, Instance, Wiring};
+pub use neutron::{Network, Neutron, Port, text};
+pub use pair::{Pair, PairOptions};
+pub use plugin::{Binding, CONFIGURATION};
+pub use probe::{Spot, ping, ping_stops, tcp_closes, tcp_opens, udp_closes, udp_opens};

@@ -96,6 +96,23 @@ impl Instance {
         Ok(String::from_utf8_lossy(&output.stderr).trim().to_owned())
     }
 
+    /// Creates a network of ours with our addresses; `args` go before the name. Its id.
+    ///
+    /// # Errors
+    /// What Docker says.
+    pub fn create_network(&self, name: &str, args: &[&str]) -> Result<String> {
+        let create = ["network", "create", "--driver", "kuryr", "--ipam-driver", "kuryr"];
+        self.docker(&[&create[..], args, &[name]].concat())
+    }
+
+    /// Removes a network.
+    ///
+    /// # Errors
+    /// What Docker says.
+    pub fn remove_network(&self, name: &str) -> Result<()> {
+        self.docker(&["network", "rm", name]).map(drop)
+    }
+
     /// Starts a detached container with that name that sleeps; `args` go before the image.
     ///
     /// # Errors

@@ -92,12 +92,11 @@ fn kuryr_in_a_guest_reaches_neutron(world: &World, pair: &mut Pair) -> Result<()
     let neutron = Neutron::of(world);
     let one = &mut pair.one;
     one.serve(None)?;
-    let create = ["network", "create", "--driver", "kuryr", "--ipam-driver", "kuryr"];
-    one.docker(&[&create[..], &["--subnet", "10.90.0.0/24", "made-inside"]].concat())?;
+    one.create_network("made-inside", &["--subnet", "10.90.0.0/24"])?;
     let subnets = neutron.list("subnets", "cidr=10.90.0.0/24")?;
     ensure!(subnets.len() == 1, "{subnets:?}");
     one.crash_plugin()?;
-    one.docker(&["network", "rm", "made-inside"])?;
+    one.remove_network("made-inside")?;
     ensure!(neutron.list("subnets", "cidr=10.90.0.0/24")?.is_empty(), "the subnet is left");
     ensure!(one.stop_plugin()?, "the plugin did not end in order");
     one.stop_engine()

@@ -26,7 +26,7 @@ async fn started(mode: GuestMode) -> (Docker, Machine, String, Container) {
 }
 
 #[tokio::test]
-async fn a_container_joins_the_trunk_in_two_calls_and_leaves_it_in_two() {
+async fn b11_a_container_joins_the_trunk_in_two_calls_and_leaves_it_in_two() {
     let (mut docker, machine, network, container) = started(GuestMode::Vlan).await;
     assert_eq!(docker.world.calls(), ["POST ports", "PUT add_subports"]);
     let port = port_of(&docker, &container);
@@ -67,7 +67,7 @@ async fn a_container_on_macvlan_is_a_pair_of_the_machines_port() {
 }
 
 #[tokio::test]
-async fn a_container_on_ipvlan_has_the_machines_mac_and_a_gateway_in_mode_l2() {
+async fn b10_a_container_on_ipvlan_has_the_machines_mac_and_a_gateway_in_mode_l2() {
     let (docker, machine, _, container) = started(IPVLAN).await;
     let own = docker.world.cloud.lock().unwrap().ports[&machine.port].mac_address;
     let address = container.addresses[0].1.addr().to_string();
@@ -195,4 +195,21 @@ async fn exposed_ports_are_a_group_of_the_subport() {
     assert_eq!(port_of(&docker, &container).security_groups.len(), 2);
     docker.stop(&container).await.unwrap();
     assert!(docker.world.cloud.lock().unwrap().groups.is_empty());
+}
+
+#[tokio::test]
+async fn b36_ports_of_a_machines_containers_are_bound_by_their_trunk_or_not_at_all() {
+    for mode in [GuestMode::Vlan, MACVLAN, IPVLAN] {
+        let (mut docker, _) = docker_in(settings(mode)).await;
+        let network = docker.network_create(&net(mode)).await.unwrap();
+        let pool = docker.networks[&network][0].0.clone();
+        let held = docker.address(&pool, None, crate::AddressKind::Container).await.unwrap();
+        let port = docker.port_at(held).unwrap();
+        assert_eq!((port.host_id.as_deref(), port.vif_type.as_deref()), (Some(""), Some("unbound")));
+        let container = docker.run(&network, &Run::default()).await.unwrap();
+        let port = port_of(&docker, &container);
+        // The machine's own host, which the trunk says; never the name the machine gives itself.
+        let host = if mode == GuestMode::Vlan { "node-1" } else { "" };
+        assert_eq!(port.host_id.as_deref(), Some(host), "{mode:?}");
+    }
 }

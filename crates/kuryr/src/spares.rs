@@ -196,8 +196,10 @@ impl Inner {
     /// together; and addresses that follow from a MAC have one already.
     fn of_one_family(&self, network: &NetworkRow) -> Option<(SubnetRow, PoolRow)> {
         let [subnet] = network.subnets.as_slice() else { return None };
-        let pool = self.pools.get(subnet.pool.as_ref()?).filter(|pool| pool.released.is_none())?;
-        (!subnet.derives_addresses()).then(|| (subnet.clone(), pool))
+        let pool = self.pools.get(subnet.pool.as_ref()?)?;
+        // A range that waits for its Docker network is nobody's yet.
+        let in_use = pool.released.is_none() && pool.network.as_ref() == Some(&network.id);
+        (in_use && !subnet.derives_addresses()).then(|| (subnet.clone(), pool))
     }
 
     /// Makes ports in one request and puts them into the trunk in another.

@@ -133,6 +133,23 @@ async fn a_quota_that_is_used_up_stops_the_filling_and_no_container() {
 }
 
 #[tokio::test]
+async fn an_automatic_range_has_a_pool_once_it_is_a_networks() {
+    let (mut docker, machine) = docker_in(pool(2, 4)).await;
+    docker.requires_mac = false;
+    docker.operator_pool("kuryr", "10.20.0.0/16", 24).await;
+    let wanted = crate::PoolRequest { space: "kuryr".to_owned(), ..crate::PoolRequest::default() };
+    let range = docker.service.request_pool(wanted).await.unwrap();
+    docker.service.inner.fill_pools().await.unwrap();
+    assert!(machine.sub_ports(&docker).is_empty());
+    docker.service.release_pool(&range.id).await.unwrap();
+    let network = docker.network_create(&crate::tests::docker::Net::default()).await.unwrap();
+    docker.service.inner.fill_pools().await.unwrap();
+    assert_eq!(machine.sub_ports(&docker).len(), 4);
+    docker.network_rm(&network).await.unwrap();
+    docker.assert_forgotten("after the network");
+}
+
+#[tokio::test]
 async fn both_families_are_served_without_a_pool() {
     let (mut docker, machine) = docker_in(pool(2, 4)).await;
     docker.requires_mac = false;

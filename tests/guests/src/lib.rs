@@ -12,6 +12,6 @@ mod probe;
 pub use engine::Container;
 pub use instance::{Card, Instance, Wiring};
 pub use neutron::{Network, Neutron, Port, text};
-pub use pair::{Pair, PairOptions};
+pub use pair::{Pair, PairOptions, RANGE};
 pub use plugin::{Binding, CONFIGURATION};
 pub use probe::{Spot, ping, ping_stops, tcp_closes, tcp_opens, udp_closes, udp_opens};

@@ -15,6 +15,9 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// Where the plugin keeps its state unless told otherwise.
 const STATE: &str = "/var/lib/kuryr";
 
+/// Of the network of a pair.
+pub const RANGE: &str = "10.88.0.0/24";
+
 /// How to make a pair.
 #[derive(Debug, Clone, Copy)]
 pub struct PairOptions<'a> {
@@ -45,8 +48,7 @@ impl Pair {
             Wiring::Plain => "plain",
             Wiring::Trunk => "trunk",
         };
-        let cidr = "10.88.0.0/24";
-        let network = Network::make(&Neutron::of(world), &format!("instances-{name}"), cidr)?;
+        let network = Network::make(&Neutron::of(world), &format!("instances-{name}"), RANGE)?;
         let cards = [(&network, options.wiring)];
         let start = |number: &str| Instance::start(world, &format!("{name}-{number}"), &cards, options.kuryr);
         let (one, two) = both(|| start("one"), || start("two"))?;

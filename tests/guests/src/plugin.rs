@@ -37,18 +37,21 @@ impl Binding {
 }
 
 impl Instance {
-    /// Starts the engine and the plugin, configured like that. A plugin that runs is started again only if it was
-    /// configured otherwise.
+    /// Starts the engine and the plugin, configured like that. What runs is started again only if it was configured
+    /// otherwise.
     ///
     /// # Errors
     /// What does not get ready, with its log.
     pub fn serve(&mut self, binding: Option<Binding>) -> Result<()> {
-        self.start_engine()?;
         if self.configured != Some(binding) {
             self.stop_plugin()?;
+            // An engine remembers what a plugin can do.
+            self.stop_engine()?;
             self.configure_plugin(binding, "")?;
         }
-        self.start_plugin()
+        // An engine that has networks of ours asks for us before it answers anybody.
+        self.start_plugin()?;
+        self.start_engine()
     }
 
     /// Writes the configuration as operators know it; without a binding the section is left out, which fits a host that

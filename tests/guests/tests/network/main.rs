@@ -7,6 +7,7 @@
     reason = "a case may panic, that fails it, and tell its time"
 )]
 
+mod containers;
 mod machines;
 mod ports;
 
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
     private_host::intercept();
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
-    let cases = [machines::CASES, ports::CASES];
+    let cases = [machines::CASES, ports::CASES, containers::CASES];
     let trials = cases
         .concat()
         .into_iter()

@@ -73,7 +73,9 @@ impl DevCloud {
             None => None,
         };
         for id in model.ports.keys().map(str::to_owned).collect::<Vec<_>>() {
-            model.refresh_status(&id);
+            if model.refresh_status(&id) {
+                model.follow_plug(&id);
+            }
         }
 
         let changed = Changed::new();

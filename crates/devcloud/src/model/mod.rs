@@ -128,32 +128,39 @@ impl Model {
     /// Sends the agents away, or lets them report what they have missed.
     pub(crate) fn set_agents_away(&mut self, away: bool) {
         self.agents_away = away;
-        for id in self.ports.keys().map(str::to_owned).collect::<Vec<_>>() {
-            if self.refresh_status(&id)
-                && let Some(port) = self.ports.get_mut(&id)
-            {
-                port.standard.bump();
-            }
-        }
+        self.ports.keys().map(str::to_owned).collect::<Vec<_>>().iter().for_each(|id| self.report(id));
         let missed = self.trunks.values().filter(|trunk| trunk.status == "DOWN");
         for id in missed.map(|trunk| trunk.standard.id.clone()).collect::<Vec<_>>() {
             self.wire_trunk(&id);
         }
     }
 
+    /// Whether a port is bound and its device is there: its own or, for a subport, its parent's.
+    pub(crate) fn is_plugged(&self, port: &Port) -> bool {
+        port.is_bound()
+            && match (self.trunk_with(&port.standard.id), &self.links_up) {
+                (Some(trunk), _) => {
+                    self.ports.get(&trunk.port_id).is_some_and(|parent| self.is_plugged(parent))
+                }
+                (None, None) => !self.is_carried(port),
+                (None, Some(up)) => port.device_owner == DHCP_OWNER || up.contains(port.prefix()),
+            }
+    }
+
+    /// Sets a port's status as an agent reports it, which is a revision more.
+    pub(crate) fn report(&mut self, port_id: &str) {
+        if self.refresh_status(port_id)
+            && let Some(port) = self.ports.get_mut(port_id)
+        {
+            port.standard.bump();
+        }
+    }
+
     /// Sets a port's status from its binding and its device; tells whether it changed.
     pub(crate) fn refresh_status(&mut self, port_id: &str) -> bool {
         let Some(port) = self.ports.get(port_id) else { return false };
-        let carries = match (self.trunk_with(port_id), &self.links_up) {
-            (Some(trunk), _) => {
-                self.ports.get(&trunk.port_id).is_some_and(|parent| parent.status == "ACTIVE")
-            }
-            (None, None) => !self.is_carried(port),
-            (None, Some(up)) => port.device_owner == DHCP_OWNER || up.contains(port.prefix()),
-        };
         let reported = !self.agents_away || port.status == "ACTIVE";
-        let status =
-            if port.is_bound() && port.admin_state_up && carries && reported { "ACTIVE" } else { "DOWN" };
+        let status = if port.admin_state_up && self.is_plugged(port) && reported { "ACTIVE" } else { "DOWN" };
         if port.status == status {
             return false;
         }

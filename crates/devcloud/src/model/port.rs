@@ -96,6 +96,24 @@ impl Port {
         self.vif_details = vif.details;
     }
 
+    /// What its binding depends on.
+    pub(crate) fn wish(&self) -> (&str, &str, &Map<String, Value>) {
+        (&self.host_id, &self.vnic_type, &self.profile)
+    }
+
+    /// Takes over what another's binding depends on.
+    pub(crate) fn copy_wish(&mut self, other: &Self) {
+        self.host_id.clone_from(&other.host_id);
+        self.vnic_type.clone_from(&other.vnic_type);
+        self.profile.clone_from(&other.profile);
+    }
+
+    /// Whether it differs in what its user says, the mechanisms' answers apart.
+    pub(crate) fn asks_other_than(&self, other: &Self) -> bool {
+        let answers = (self.vif_type.clone(), self.vif_details.clone());
+        *self != Self { vif_type: answers.0, vif_details: answers.1, ..other.clone() }
+    }
+
     /// Whether a router's, which alone chooses its own address where hosts make theirs.
     pub(crate) fn is_router(&self) -> bool {
         is_router_owner(&self.device_owner)

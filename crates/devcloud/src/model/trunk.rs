@@ -70,12 +70,12 @@ impl Model {
         port.device_owner == SUBPORT_OWNER || self.trunk_with(&port.standard.id).is_some()
     }
 
-    /// What an agent does when subports of a plugged parent come or go: binds those that came and says that all is
-    /// well. Nothing where no agent sees the parent.
+    /// What an agent does when a parent is plugged, or when subports of a plugged one come or go: has those that came
+    /// bound and says that all is well. Nothing where no agent sees the parent.
     pub(crate) fn wire_trunk(&mut self, trunk_id: &str) {
         let Some(trunk) = self.trunks.get(trunk_id) else { return };
         let Some(parent) = self.ports.get(&trunk.port_id) else { return };
-        if self.agents_away || parent.status != "ACTIVE" {
+        if self.agents_away || !self.is_plugged(parent) {
             return;
         }
         let (host, subports) = (parent.host_id.clone(), trunk.sub_ports.clone());
@@ -87,13 +87,16 @@ impl Model {
         self.set_trunk_status(trunk_id, if failed { "ERROR" } else { "ACTIVE" });
     }
 
-    /// Lets trunk and subports follow a port whose status changed, if it is a parent.
+    /// Lets subports follow a parent whose status changed. Those of one that became active are bound to its host by
+    /// Neutron itself, whatever became of owner and host meanwhile.
     pub(super) fn follow_parent(&mut self, port_id: &str) {
-        let Some(trunk) = self.trunk_on(port_id) else { return };
-        let (id, subports) = (trunk.standard.id.clone(), trunk.sub_ports.clone());
-        self.wire_trunk(&id);
-        for subport in subports {
-            self.report(&subport.port_id);
+        let (Some(parent), Some(trunk)) = (self.ports.get(port_id), self.trunk_on(port_id)) else { return };
+        let host = (parent.status == "ACTIVE").then(|| parent.host_id.clone());
+        for subport in trunk.sub_ports.clone() {
+            match &host {
+                Some(host) => drop(self.bind_subport(&subport.port_id, host)),
+                None => self.report(&subport.port_id),
+            }
         }
     }
 
@@ -102,10 +105,16 @@ impl Model {
     pub(crate) fn follow_binding(&mut self, port_id: &str) {
         let (Some(parent), Some(trunk)) = (self.ports.get(port_id), self.trunk_on(port_id)) else { return };
         let id = trunk.standard.id.clone();
-        let mut subports = trunk.sub_ports.iter().filter_map(|subport| self.ports.get(&subport.port_id));
         if parent.vif_type == "unbound" {
             self.set_trunk_status(&id, "DOWN");
-        } else if subports.any(|port| port.host_id != parent.host_id) {
+        } else {
+            self.wire_trunk(&id);
+        }
+    }
+
+    /// Lets the trunk of a parent follow its device, which was just set up.
+    pub(crate) fn follow_plug(&mut self, port_id: &str) {
+        if let Some(id) = self.trunk_on(port_id).map(|trunk| trunk.standard.id.clone()) {
             self.wire_trunk(&id);
         }
     }
@@ -119,30 +128,19 @@ impl Model {
     /// Binds a subport to the parent's host; tells whether a mechanism took it.
     fn bind_subport(&mut self, port_id: &str, host: &str) -> bool {
         let Some(port) = self.ports.get(port_id) else { return true };
-        if port.host_id != host || !port.is_bound() || port.device_owner != SUBPORT_OWNER {
+        let moves = port.host_id != host || !port.is_bound();
+        if moves || port.device_owner != SUBPORT_OWNER {
             let mut port = port.clone();
             port.device_owner = SUBPORT_OWNER.into();
-            if port.host_id != host || !port.is_bound() {
+            port.standard.bump();
+            if moves {
                 let vif = self.vif(&port, host);
                 port.bind(host, vif);
+                (0..2).for_each(|_| port.standard.bump());
             }
-            port.standard.bump();
             self.ports.insert(port_id.into(), port);
         }
         self.report(port_id);
         self.ports.get(port_id).is_some_and(Port::is_bound)
-    }
-
-    /// Sets a port's status as an agent reports it, with the revisions that takes.
-    pub(crate) fn report(&mut self, port_id: &str) {
-        if self.refresh_status(port_id)
-            && let Some(port) = self.ports.get_mut(port_id)
-        {
-            port.standard.bump();
-            // An agent reports BUILD before.
-            if port.status == "ACTIVE" {
-                port.standard.bump();
-            }
-        }
     }
 }

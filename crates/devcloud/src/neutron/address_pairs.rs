@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::attributes::Attributes;
 use super::fault::Fault;
 use crate::model::Model;
-use crate::model::port::{AddressPair, normal_mac};
+use crate::model::port::{AddressPair, Port, normal_mac};
 
 const NAME: &str = "allowed_address_pairs";
 
@@ -50,6 +50,13 @@ pub(crate) fn read(
     }
     pairs.sort_by_key(key);
     Ok(Some(pairs))
+}
+
+/// Whether a request says them in other words than the port has them. Even if they are the same, Neutron writes them.
+pub(crate) fn are_spelt_anew(port: &Port, item: &Attributes) -> bool {
+    let none = json!([]);
+    let spelt = item.peek(NAME).map(|value| if value.is_null() { &none } else { value });
+    spelt.is_some_and(|value| *value != json!(port.allowed_address_pairs))
 }
 
 /// What Neutron's database tells pairs apart by, and lists them by: it does not heed case.

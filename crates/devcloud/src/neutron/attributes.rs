@@ -77,6 +77,11 @@ impl Attributes {
         self.map.remove(name)
     }
 
+    /// Looks at an attribute and leaves it.
+    pub(crate) fn peek(&self, name: &str) -> Option<&Value> {
+        self.map.get(name)
+    }
+
     /// Takes an attribute only administrators may set.
     pub(crate) fn take_admin(&mut self, name: &str) -> Result<Option<Value>, Fault> {
         let value = self.map.remove(name);

@@ -15,18 +15,24 @@ use crate::caller::Caller;
 use crate::model::Model;
 
 /// A kind of resource that callers make, change and remove: what is its own about that.
-pub(crate) trait Writable: Resource + Clone {
+pub(crate) trait Writable: Resource + Clone + PartialEq {
     /// Whether the data path has a say in what callers are told, because it may refuse a binding.
     const WIRED: bool = false;
 
     /// Makes one; gives its id.
     fn add(model: &mut Model, caller: &Caller, item: Attributes) -> Result<String, Fault>;
 
-    /// Reads and checks new values into a copy that takes the place of the resource in the model.
+    /// Reads and checks new values into a copy that takes the place of the resource in the model. What differs then
+    /// is a revision more, unless it counts itself.
     fn change(&mut self, model: &Model, caller: &Caller, item: Attributes) -> Result<(), Fault>;
 
     /// Makes the rest of the model fit after a change.
-    fn follow_change(_model: &mut Model, _id: &str) {}
+    fn follow_change(_model: &mut Model, _before: &Self) {}
+
+    /// The revision that the answer to a change tells.
+    fn answered_revision(&self, _before: &Self) -> u64 {
+        self.standard().revision_number
+    }
 
     /// Removes it and what goes with it, or tells why it must stay.
     fn remove(&self, model: &mut Model, caller: &Caller) -> Result<(), Fault>;
@@ -50,7 +56,7 @@ pub(crate) async fn list<R: Resource>(
         let everybody = Caller { is_admin: true, ..caller.clone() };
         let example = R::table(model).values().next().map(|r| render(r, model, &everybody));
         let known = |key: &str| example.as_ref().is_none_or(|item| item.contains_key(key));
-        query.check_filters(known)?;
+        query.check_filters(|key| !R::NO_FILTERS.contains(&key) && known(key))?;
         let matching = all.iter().filter(|item| query.matches(item)).cloned().collect();
         let page = query.page(matching, &url, known, R::not_found)?;
         let mut body = Map::new();
@@ -100,17 +106,27 @@ pub(crate) async fn update<R: Writable>(
 ) -> Result<Response, Fault> {
     let item = updated(&body, R::SINGULAR, caller.is_admin)?;
     let guard = if_match(&headers)?;
+    let mut lag = 0;
     let change = |model: &mut Model| {
-        let mut resource = changeable::<R>(model, &caller, &id, "update", guard)?.clone();
+        let before = changeable::<R>(model, &caller, &id, "update", guard)?.clone();
+        let mut resource = before.clone();
         resource.change(model, &caller, item)?;
-        resource.standard_mut().bump();
+        let counted = resource.standard().revision_number != before.standard().revision_number;
+        if !counted && resource != before {
+            resource.standard_mut().bump();
+        }
+        lag = resource.standard().revision_number - resource.answered_revision(&before);
         R::table_mut(model).insert(id.clone(), resource);
-        R::follow_change(model, &id);
+        R::follow_change(model, &before);
         Ok(vec![id])
     };
     let mut items = cloud.change_and_render::<R>(&caller, R::WIRED, change).await?;
     cloud.wake_dhcp_agents();
-    Ok(answer_one::<R>(StatusCode::OK, items.pop().unwrap_or_default()))
+    let mut item = items.pop().unwrap_or_default();
+    if let Some(revision) = item.get_mut("revision_number").filter(|_| lag > 0) {
+        *revision = revision.as_u64().unwrap_or_default().saturating_sub(lag).into();
+    }
+    Ok(answer_one::<R>(StatusCode::OK, item))
 }
 
 /// `DELETE /v2.0/{segment}/{id}`.

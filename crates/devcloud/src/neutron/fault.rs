@@ -57,6 +57,12 @@ impl Fault {
         )
     }
 
+    /// 500: what Neutron answers where its own code fails.
+    pub(crate) fn internal() -> Self {
+        let text = "Request Failed: internal server error while processing your request.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "HTTPInternalServerError", text)
+    }
+
     /// 409: no quota left.
     pub(crate) fn over_quota(resource: &str) -> Self {
         Self::conflict("OverQuota", format!("Quota exceeded for resources: ['{resource}']."))

@@ -95,13 +95,14 @@ impl Writable for Port {
             qos_policy_id: None,
             dns_name: String::new(),
         };
-        let groups_named = write(model, caller, &mut port, &mut item)?;
+        let written = write(model, caller, &mut port, &mut item)?;
         item.finish()?;
         port.port_security_enabled &= !trusted;
-        if !groups_named && port.port_security_enabled {
+        if !written.groups && port.port_security_enabled {
             port.security_groups = vec![model.default_group(&owner)];
         }
-        check_security(&port, groups_named)?;
+        check_security(&port, written.groups)?;
+        (0..written.bindings).for_each(|_| port.standard.bump());
         let id = port.standard.id.clone();
         model.ports.insert(id.clone(), port);
         model.refresh_status(&id);
@@ -109,6 +110,8 @@ impl Writable for Port {
     }
 
     fn change(&mut self, model: &Model, caller: &Caller, mut item: Attributes) -> Result<(), Fault> {
+        let before = self.clone();
+        let spelt_anew = address_pairs::are_spelt_anew(self, &item);
         item.write_names(&mut self.standard)?;
         if let Some(device_id) = item.nullable("device_id")? {
             self.device_id = device_id.unwrap_or_default();
@@ -124,14 +127,31 @@ impl Writable for Port {
             let place = Place { network_id: &self.network_id, mac, is_router };
             self.fixed_ips = place.allocate(model, &parse(objects)?, &self.fixed_ips)?;
         }
-        let groups_named = write(model, caller, self, &mut item)?;
+        let written = write(model, caller, self, &mut item)?;
         item.finish()?;
-        check_security(self, groups_named)
+        check_security(self, written.groups)?;
+        let own = u32::from(spelt_anew || self.asks_other_than(&before));
+        (0..own + written.bindings).for_each(|_| self.standard.bump());
+        Ok(())
     }
 
-    fn follow_change(model: &mut Model, id: &str) {
+    fn follow_change(model: &mut Model, before: &Self) {
+        let id = &before.standard.id;
         model.refresh_status(id);
-        model.follow_binding(id);
+        let now = model.ports.get(id);
+        if now.is_some_and(|now| (&now.host_id, &now.vif_type) != (&before.host_id, &before.vif_type)) {
+            model.follow_binding(id);
+        }
+    }
+
+    /// Neutron reads the port before it writes the binding, and once more only after an attempt to bind it.
+    fn answered_revision(&self, before: &Self) -> u64 {
+        let mut rest = self.clone();
+        rest.standard.revision_number = before.standard.revision_number;
+        rest.standard.updated_at.clone_from(&before.standard.updated_at);
+        rest.copy_wish(before);
+        let unread = self.host_id.is_empty() && self.wish() != before.wish() && !rest.asks_other_than(before);
+        if unread { before.standard.revision_number } else { self.standard.revision_number }
     }
 
     fn remove(&self, model: &mut Model, _caller: &Caller) -> Result<(), Fault> {
@@ -155,8 +175,16 @@ fn free_mac(model: &Model, network_id: &str, text: &str) -> Result<String, Fault
     Ok(mac)
 }
 
-/// Writes the attributes that may be set at any time; tells whether groups were named.
-fn write(model: &Model, caller: &Caller, port: &mut Port, item: &mut Attributes) -> Result<bool, Fault> {
+/// What a request brought.
+struct Written {
+    /// Groups were named.
+    groups: bool,
+    /// Revisions that an attempt to bind takes.
+    bindings: u32,
+}
+
+/// Writes the attributes that may be set at any time.
+fn write(model: &Model, caller: &Caller, port: &mut Port, item: &mut Attributes) -> Result<Written, Fault> {
     if let Some(up) = item.boolean("admin_state_up")? {
         port.admin_state_up = up;
     }
@@ -164,7 +192,7 @@ fn write(model: &Model, caller: &Caller, port: &mut Port, item: &mut Attributes)
         port.port_security_enabled = on;
     }
     let groups = item.list::<String>("security_groups", "UUID")?;
-    let groups_named = groups.is_some();
+    let named = groups.is_some();
     if let Some(mut groups) = groups {
         for id in &groups {
             visible::<SecurityGroup>(model, caller, id)?;
@@ -187,16 +215,19 @@ fn write(model: &Model, caller: &Caller, port: &mut Port, item: &mut Attributes)
         port.dns_name = dns_name(&name)?;
     }
     item.take("extra_dhcp_opts");
-    write_binding(model, port, item)?;
-    Ok(groups_named)
+    let bindings = write_binding(model, port, item)?;
+    Ok(Written { groups: named, bindings })
 }
 
-/// Writes what the binding depends on, and binds anew where that changed.
-fn write_binding(model: &Model, port: &mut Port, item: &mut Attributes) -> Result<(), Fault> {
-    let before = (port.host_id.clone(), port.vnic_type.clone(), port.profile.clone());
+/// Writes what the binding depends on, and binds anew where that changed; gives the revisions that takes.
+fn write_binding(model: &Model, port: &mut Port, item: &mut Attributes) -> Result<u32, Fault> {
+    let before = port.clone();
     if let Some(kind) = item.text("binding:vnic_type")? {
         if !VNIC_TYPES.contains(&kind.as_str()) {
             return Err(Fault::attribute("binding:vnic_type", format!("'{kind}' is not in {VNIC_TYPES:?}")));
+        }
+        if kind != port.vnic_type && port.vif_type != "unbound" {
+            return Err(in_use(port));
         }
         port.vnic_type = kind;
     }
@@ -222,11 +253,28 @@ fn write_binding(model: &Model, port: &mut Port, item: &mut Attributes) -> Resul
         }
     }
     // What is bound and stays as it is keeps its binding; one that failed is tried again by any update.
-    if !port.is_bound() || before != (port.host_id.clone(), port.vnic_type.clone(), port.profile.clone()) {
-        let host = port.host_id.clone();
-        port.bind(&host, model.vif(port, &host));
+    let changed = port.wish() != before.wish();
+    if port.is_bound() && !changed {
+        return Ok(0);
     }
-    Ok(())
+    let host = port.host_id.clone();
+    port.bind(&host, model.vif(port, &host));
+    Ok(match host.as_str() {
+        "" => 0,
+        _ if changed || before.vif_type != port.vif_type => 2,
+        _ => 1,
+    })
+}
+
+/// Somebody has the port.
+pub(crate) fn in_use(port: &Port) -> Fault {
+    Fault::conflict(
+        "PortInUse",
+        format!(
+            "Unable to complete operation on port {} for network {}. Port already has an attached device {}.",
+            port.standard.id, port.network_id, port.device_id
+        ),
+    )
 }
 
 /// Groups and pairs need port security. `groups_named`: this request brought the groups.
@@ -270,17 +318,13 @@ fn change_mac(model: &Model, port: &mut Port, text: &str) -> Result<(), Fault> {
             ),
         ));
     }
-    let old = std::mem::replace(&mut port.mac_address, free_mac(model, &port.network_id, text)?);
+    port.mac_address = free_mac(model, &port.network_id, text)?;
     // What the host makes from its hardware address follows it.
     let made = model.self_made(&port.network_id, &port.mac_address);
     for ip in &mut port.fixed_ips {
         if let Some(new) = made.iter().find(|made| made.subnet_id == ip.subnet_id) {
             ip.ip_address = new.ip_address;
         }
-    }
-    // Pairs that named no hardware address follow the port's.
-    for pair in port.allowed_address_pairs.iter_mut().filter(|p| p.mac_address == old) {
-        pair.mac_address.clone_from(&port.mac_address);
     }
     Ok(())
 }

@@ -28,6 +28,9 @@ pub(crate) trait Resource: Serialize + Clone + Sized + 'static {
     /// Attributes only administrators see.
     const ADMIN_ONLY: &'static [&'static str] = &[];
 
+    /// Attributes that a list cannot be filtered by.
+    const NO_FILTERS: &'static [&'static str] = &[];
+
     fn table(model: &Model) -> &Table<Self>;
     fn table_mut(model: &mut Model) -> &mut Table<Self>;
     fn standard(&self) -> &Standard;
@@ -85,14 +88,15 @@ pub(crate) fn changeable<'a, R: Resource>(
     }
 }
 
-/// Reads `If-Match: revision_number=N`.
+/// Reads `If-Match: revision_number=N`. Other conditions are nobody's.
 pub(crate) fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Fault> {
-    let Some(header) = headers.get(http::header::IF_MATCH) else { return Ok(None) };
-    let wanted = header.to_str().ok().and_then(|text| text.trim().strip_prefix("revision_number="));
-    let number = wanted.and_then(|n| n.parse().ok());
-    number
-        .map(Some)
-        .ok_or_else(|| Fault::request("Unsupported If-Match header: the form is revision_number=<number>"))
+    let header = headers.get(http::header::IF_MATCH).and_then(|value| value.to_str().ok());
+    let text = header.map(|text| text.trim().trim_matches('"'));
+    let Some(wanted) = text.and_then(|text| text.strip_prefix("revision_number=")) else { return Ok(None) };
+    wanted.parse().map(Some).map_err(|_| {
+        let form = "Revision number etag must be in the format of revision_number=<int>";
+        Fault::bad("BadRequest", format!("Bad if-match request: {form}."))
+    })
 }
 
 macro_rules! resource {
@@ -234,4 +238,5 @@ resource! {
     "trunks",
     "TrunkNotFound",
     |id| format!("Trunk {id} could not be found."),
+    const NO_FILTERS: &'static [&'static str] = &["status", "sub_ports"];
 }

@@ -117,8 +117,8 @@ impl Writable for Subnet {
         check_pools(self)
     }
 
-    fn follow_change(model: &mut Model, id: &str) {
-        if let Some(network_id) = model.subnets.get(id).map(|s| s.network_id.clone()) {
+    fn follow_change(model: &mut Model, before: &Self) {
+        if let Some(network_id) = model.subnets.get(&before.standard.id).map(|s| s.network_id.clone()) {
             model.settle_dhcp(&network_id);
         }
     }

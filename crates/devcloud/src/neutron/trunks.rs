@@ -7,13 +7,15 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use axum::{Json, Router};
 use bytes::Bytes;
+use http::HeaderMap;
 use serde_json::{Map, Value, json};
 
 use super::Cloud;
 use super::attributes::{Attributes, check_uuid};
 use super::collection::Writable;
 use super::fault::Fault;
-use super::resource::{changeable, render, visible};
+use super::ports::in_use;
+use super::resource::{changeable, if_match, render, visible};
 use crate::caller::Caller;
 use crate::model::Model;
 use crate::model::port::Port;
@@ -49,7 +51,7 @@ impl Writable for Trunk {
         let port_id = item.required("port_id")?;
         check_uuid("port_id", &port_id)?;
         let mut trunk = Self {
-            standard: Standard::new(&owner, String::new(), String::new()),
+            standard: Standard::new(&owner, String::new(), String::new()).made_at_once(),
             admin_state_up: true,
             port_id,
             status: "DOWN".into(),
@@ -106,9 +108,10 @@ async fn add_subports(
     State(cloud): State<Cloud>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Fault> {
-    change_subports(&cloud, &caller, &id, &body, |model, trunk, wanted| {
+    change_subports(&cloud, &caller, &id, (&headers, &body), |model, trunk, wanted| {
         let wanted = checked(model, &caller, &trunk.port_id, parse(wanted).map_err(Fault::input)?)?;
         check_enabled(trunk)?;
         if trunk.status == "ERROR" {
@@ -125,9 +128,10 @@ async fn remove_subports(
     State(cloud): State<Cloud>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Fault> {
-    change_subports(&cloud, &caller, &id, &body, |_, trunk, wanted| {
+    change_subports(&cloud, &caller, &id, (&headers, &body), |_, trunk, wanted| {
         check_enabled(trunk)?;
         for Wanted { port_id, .. } in parse(wanted).map_err(Fault::input)? {
             let at = trunk.sub_ports.iter().position(|subport| subport.port_id == port_id);
@@ -143,13 +147,15 @@ async fn change_subports(
     cloud: &Cloud,
     caller: &Caller,
     id: &str,
-    body: &[u8],
+    (headers, body): (&HeaderMap, &[u8]),
     change: impl FnOnce(&Model, &mut Trunk, &Value) -> Result<(), Fault>,
 ) -> Result<Response, Fault> {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    let body = body.get("sub_ports").ok_or_else(|| Fault::request("Body contains invalid data"))?;
+    // Neutron stumbles over a body without them.
+    let body = body.get("sub_ports").ok_or_else(Fault::internal)?;
+    let guard = if_match(headers)?;
     let changed = |model: &mut Model| {
-        let mut trunk = changeable::<Trunk>(model, caller, id, "update", None)?.clone();
+        let mut trunk = changeable::<Trunk>(model, caller, id, "update", guard)?.clone();
         let before = trunk.sub_ports.clone();
         change(model, &mut trunk, body)?;
         trunk.set_status("DOWN");
@@ -279,13 +285,7 @@ fn check_subport(model: &Model, caller: &Caller, parent: &str, wanted: &Wanted) 
     check_free(model, id)?;
     let port = visible::<Port>(model, caller, id)?;
     if !port.device_id.is_empty() {
-        return Err(Fault::conflict(
-            "PortInUse",
-            format!(
-                "Unable to complete operation on port {id} for network {}. Port already has an attached device {}.",
-                port.network_id, port.device_id
-            ),
-        ));
+        return Err(in_use(port));
     }
     Ok(SubPort { port_id: id.clone(), segmentation_type: kind, segmentation_id: number })
 }

@@ -186,14 +186,18 @@ impl NeutronService {
     fn link_changed(&self, prefix: &str, up: bool) {
         let noted = self.write(|model| {
             let links = model.links_up.get_or_insert_default();
-            if up {
-                links.insert(prefix.into());
-            } else {
+            let new = up && links.insert(prefix.into());
+            if !up {
                 links.remove(prefix);
             }
             let ports: Vec<String> =
                 model.ports.keys().filter(|id| id.starts_with(prefix)).map(str::to_owned).collect();
-            ports.iter().for_each(|id| model.report(id));
+            for id in ports {
+                model.report(&id);
+                if new {
+                    model.follow_plug(&id);
+                }
+            }
             Ok(())
         });
         drop(noted);

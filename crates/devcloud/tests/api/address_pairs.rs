@@ -176,3 +176,14 @@ async fn a_change_of_pairs_counts_and_can_be_conditional() {
     assert_eq!(guarded(first + 2, json!([])).await.status, 200);
     assert_eq!(revision().await, first + 3);
 }
+
+#[tokio::test]
+async fn pairs_do_not_follow_the_ports_mac() {
+    let cloud = Cloud::start().await;
+    let (_, port) = port(&cloud).await;
+    set(&cloud, &port, json!([{"ip_address": "10.7.0.1"}])).await;
+    let body = json!({"port": {"mac_address": "fa:16:3e:00:00:79"}});
+    let changed = cloud.put(&format!("ports/{port}"), body).await.body["port"].clone();
+    assert_eq!(changed["mac_address"], "fa:16:3e:00:00:79");
+    assert_eq!(changed["allowed_address_pairs"], json!([pair(OWN, "10.7.0.1")]));
+}

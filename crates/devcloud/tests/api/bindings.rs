@@ -46,18 +46,23 @@ async fn a_direct_port_is_bound_only_where_an_sriov_agent_is() {
 }
 
 #[tokio::test]
-async fn a_changed_kind_or_profile_binds_anew_and_a_failed_binding_is_tried_again() {
+async fn a_changed_profile_binds_anew_a_failed_binding_is_tried_again_and_a_bound_kind_stays() {
     let cloud = Cloud::own().await;
     let network = cloud.network().await;
     let port = cloud.port(json!({"network_id": network, "binding:host_id": "h1"})).await.body["port"].clone();
     let path = format!("ports/{}", id(&port));
     let change = |body: Value| cloud.put(&path, json!({"port": body}));
-    let direct = change(json!({"binding:vnic_type": "direct"})).await;
+    // What is bound stays of its kind.
+    change(json!({"binding:vnic_type": "direct"})).await.refused(409, "PortInUse");
+    assert_eq!(change(json!({"binding:host_id": ""})).await.status, 200);
+    let direct = change(json!({"binding:vnic_type": "direct", "binding:host_id": "h1"})).await;
     assert_eq!(direct.body["port"]["binding:vif_type"], "binding_failed");
+    change(json!({"binding:vnic_type": "normal"})).await.refused(409, "PortInUse");
     option(&cloud, json!({"sriov_hosts": ["h1"]})).await;
     let again = change(json!({"binding:host_id": "h1"})).await;
     assert_eq!(again.body["port"]["binding:vif_type"], "hw_veb");
-    let normal = change(json!({"binding:vnic_type": "normal"})).await;
+    change(json!({"binding:host_id": ""})).await;
+    let normal = change(json!({"binding:vnic_type": "normal", "binding:host_id": "h1"})).await;
     assert_eq!(normal.body["port"]["binding:vif_type"], "bridge");
     // The same again keeps what it has, even where a new port would get something else.
     option(&cloud, json!({"vif_type": "ovs"})).await;

@@ -172,8 +172,7 @@ async fn a_port_follows_its_device() {
     let port = cloud.port(json!({"network_id": network, "binding:host_id": "h"})).await.body["port"].clone();
     assert_eq!(port["status"], "DOWN");
     let id = id(&port);
-    // BUILD counts, too.
-    for (up, status, revision) in [(true, "ACTIVE", 3), (false, "DOWN", 4)] {
+    for (up, status, revision) in [(true, "ACTIVE", 4), (false, "DOWN", 5)] {
         path.links.send((id[..11].to_owned(), up)).unwrap();
         let mut seen = serde_json::Value::Null;
         for _ in 0..100 {

@@ -33,6 +33,8 @@ mod qos;
 #[cfg(test)]
 mod request_log;
 #[cfg(test)]
+mod revisions;
+#[cfg(test)]
 mod security_groups;
 #[cfg(test)]
 mod subnet_pools;

@@ -77,6 +77,8 @@ async fn subports_are_bound_to_their_parents_host_when_it_is_plugged() {
     assert_eq!(world.wiring(&world.child).await, wiring("ACTIVE", "trunk:subport", "h"));
     let child = world.port(&world.child).await;
     assert_eq!(child["binding:vif_details"]["bridge_name"], "br-int");
+    // Owner and host, twice for the binding, and the status.
+    assert_eq!(child["revision_number"], 5);
     let trunk = world.trunk().await;
     // BUILD counts, too.
     assert_eq!((&trunk["status"], &trunk["revision_number"]), (&json!("ACTIVE"), &json!(before + 2)));
@@ -117,6 +119,27 @@ async fn a_subport_added_to_a_plugged_trunk_is_wired_after_the_answer() {
     // Nobody is told of nothing.
     world.change("add_subports", json!([])).await;
     assert_eq!(world.trunk().await["status"], "DOWN");
+}
+
+#[tokio::test]
+async fn a_parent_that_becomes_active_takes_its_subports_back() {
+    let world = Trunked::new(Cloud::own().await).await;
+    world.bind("h").await;
+    let set = async |id: &str, more: Value| {
+        assert_eq!(world.cloud.put(&format!("ports/{id}"), json!({"port": more})).await.status, 200);
+    };
+    set(&world.parent, json!({"admin_state_up": false})).await;
+    assert_eq!(world.port(&world.parent).await["status"], "DOWN");
+    assert_eq!(world.wiring(&world.child).await, wiring("ACTIVE", "trunk:subport", "h"));
+    set(&world.child, json!({"device_owner": "compute:kuryr", "device_id": "container"})).await;
+    assert_eq!(world.wiring(&world.child).await, wiring("ACTIVE", "compute:kuryr", "h"));
+    set(&world.child, json!({"binding:host_id": ""})).await;
+    assert_eq!(world.wiring(&world.child).await, wiring("DOWN", "compute:kuryr", ""));
+    let trunk = world.trunk().await;
+    set(&world.parent, json!({"admin_state_up": true})).await;
+    assert_eq!(world.wiring(&world.child).await, wiring("ACTIVE", "trunk:subport", "h"));
+    assert_eq!(world.port(&world.child).await["device_id"], "container");
+    assert_eq!(world.trunk().await, trunk);
 }
 
 #[tokio::test]

@@ -56,12 +56,14 @@ async fn a_trunk_is_listed_shown_renamed_and_known_to_its_parent() {
         (format!("port_id={parent}&port_id={child}"), 1),
         ("name=a".to_owned(), 1),
         ("name=b".to_owned(), 0),
-        ("status=DOWN".to_owned(), 1),
         ("admin_state_up=false".to_owned(), 0),
     ] {
         let found = cloud.get(&format!("trunks?{filter}")).await;
         assert_eq!(found.body["trunks"].as_array().map(Vec::len), Some(count), "{filter}: {found:?}");
     }
+    cloud.get("trunks?status=DOWN").await.refused(400, "HTTPBadRequest");
+    cloud.get("trunks?sub_ports=x").await.refused(400, "HTTPBadRequest");
+    assert_eq!(cloud.get("trunks?sort_key=status&sort_dir=asc").await.status, 200);
     let chosen = cloud.get(&format!("trunks?fields=id&fields=sub_ports&port_id={parent}")).await;
     assert_eq!(chosen.body["trunks"], json!([{"id": made["id"], "sub_ports": [vlan(&child, 7)]}]));
 
@@ -74,9 +76,11 @@ async fn a_trunk_is_listed_shown_renamed_and_known_to_its_parent() {
     let other = cloud.get(&format!("ports/{child}")).await.body["port"].clone();
     assert_eq!(other.get("trunk_details"), None, "{other}");
 
-    let renamed = cloud.put(&path, json!({"trunk": {"name": "b"}})).await.body["trunk"].clone();
-    let revision = made["revision_number"].as_u64().unwrap() + 1;
-    assert_eq!((&renamed["name"], &renamed["revision_number"]), (&json!("b"), &json!(revision)));
+    assert_eq!(made["revision_number"], 0);
+    for (name, revision) in [("a", 0), ("b", 1)] {
+        let renamed = cloud.put(&path, json!({"trunk": {"name": name}})).await.body["trunk"].clone();
+        assert_eq!((&renamed["name"], &renamed["revision_number"]), (&json!(name), &json!(revision)));
+    }
     for wrong in [json!({"port_id": child}), json!({"sub_ports": []}), json!({"status": "ACTIVE"})] {
         cloud.put(&path, json!({"trunk": wrong})).await.refused(400, "HTTPBadRequest");
     }
@@ -179,6 +183,8 @@ async fn subports_come_and_go_all_or_none_and_once_each() {
     assert_eq!(vlans(&add(&cloud, &trunk, text).await.body), [1, 77]);
     assert_eq!(vlans(&remove(&cloud, &trunk, &[a, b]).await.body), Vec::<u64>::new());
     assert_eq!(add(&cloud, &trunk, json!([])).await.status, 200);
+    let action = format!("trunks/{trunk}/add_subports");
+    cloud.put(&action, json!({})).await.refused(500, "HTTPInternalServerError");
 
     add(&cloud, NOTHING, json!([vlan(a, 1)])).await.refused(404, "TrunkNotFound");
     remove(&cloud, NOTHING, &[a]).await.refused(404, "TrunkNotFound");
@@ -322,6 +328,7 @@ async fn a_trunk_has_tags_and_a_revision_to_be_matched() {
     let cloud = Cloud::start().await;
     let network = cloud.network().await;
     let (trunk, _) = trunk(&cloud, &network).await;
+    let child = port(&cloud, &network).await;
     let tags = format!("trunks/{trunk}/tags");
     assert_eq!(cloud.put(&tags, json!({"tags": ["a"]})).await.body["tags"], json!(["a"]));
     assert_eq!(cloud.put(&format!("{tags}/b"), json!(null)).await.status, 201);
@@ -331,10 +338,16 @@ async fn a_trunk_has_tags_and_a_revision_to_be_matched() {
     let path = format!("/networking/v2.0/trunks/{trunk}");
     let revision =
         cloud.get(&format!("trunks/{trunk}")).await.body["trunk"]["revision_number"].as_u64().unwrap();
-    for (wanted, status) in [(revision + 1, 412), (revision, 200)] {
-        let body = json!({"trunk": {"name": "n"}});
+    let guarded = async |path: String, body: Value, revision: u64| {
         let request = cloud.request(&cloud.token, "PUT", &path, Some(body));
-        let request = request.header("if-match", format!("revision_number={wanted}"));
-        assert_eq!(request.send().await.unwrap().status().as_u16(), status);
+        let request = request.header("if-match", format!("revision_number={revision}"));
+        request.send().await.unwrap().status().as_u16()
+    };
+    for (wanted, status) in [(revision + 1, 412), (revision, 200)] {
+        let subports = json!({"sub_ports": [vlan(&child, 1)]});
+        assert_eq!(guarded(format!("{path}/add_subports"), subports, wanted).await, status);
+    }
+    for (wanted, status) in [(revision + 1, 412), (revision, 200), (revision, 412)] {
+        assert_eq!(guarded(path.clone(), json!({"trunk": {"name": "n"}}), wanted).await, status);
     }
 }

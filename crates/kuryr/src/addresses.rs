@@ -97,8 +97,16 @@ impl Inner {
             Some((address, row)) if row.phase == Phase::Ready => {
                 let mac = row.port.as_ref().map(|p| p.mac_address);
                 let other = wish.mac.is_some() && mac.is_some() && wish.mac != mac;
-                if row.endpoint.is_none() && !other {
-                    return self.use_spare(row, wish.label.clone());
+                if row.endpoint.is_none()
+                    && !other
+                    && let Some(row) = self.use_spare(&row.id, wish.label.clone())?
+                {
+                    return Ok(row);
+                }
+                if row.spare {
+                    // Its MAC is another one's: a port is made for this container.
+                    self.dismantle_port(row).await?;
+                    return self.reserve(wish).await;
                 }
                 let owner =
                     row.endpoint.map_or_else(|| "another container".to_owned(), |e| format!("endpoint {e}"));

@@ -11,8 +11,8 @@ use tokio::sync::OwnedMutexGuard;
 pub(crate) struct Locks(Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>);
 
 impl Locks {
-    /// Waits for the object's turn. Order to avoid deadlock: range, network, mac, address, pool, stand-in, subnets, endpoint,
-    /// record, group, device.
+    /// Waits for the object's turn. Order to avoid deadlock: range, network, spares, mac, address, pool, adoption, stand-in,
+    /// subnets, endpoint, record, group, device.
     pub(crate) async fn lock(&self, kind: &str, id: &str) -> OwnedMutexGuard<()> {
         let lock = {
             let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);

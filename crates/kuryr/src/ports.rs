@@ -204,7 +204,8 @@ impl Inner {
             name: row
                 .label
                 .as_deref()
-                .filter(|_| tagged)
+                // One that is kept is the next container's.
+                .filter(|_| tagged && self.most_spares() == 0)
                 .map_or_else(|| names::port_name(&device), names::labelled),
             admin_state_up: true,
             device_owner: names::DEVICE_OWNER.to_owned(),

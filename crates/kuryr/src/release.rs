@@ -20,11 +20,14 @@ impl Inner {
     /// Removes what the record says and then the record; or keeps the port ready for the next container.
     pub(crate) async fn dismantle_port(&self, mut row: PortRow) -> Result<()> {
         if self.keeps_ready(&row) {
-            row = PortRow { phase: Phase::Ready, spare: true, label: None, created: now(), ..row };
+            let devices = std::collections::BTreeSet::from([row.id.clone()]);
+            row = PortRow { phase: Phase::Ready, spare: true, label: None, created: now(), devices, ..row };
             return Ok(self.ports.put(&row.id, &row)?);
         }
-        if row.phase != Phase::Deleting {
+        if row.phase != Phase::Deleting || row.attached && !row.worn {
             row.phase = Phase::Deleting;
+            // From here on it is no port for another container.
+            row.worn = true;
             self.ports.put(&row.id, &row)?;
         }
         // What the background still writes to it.

@@ -25,9 +25,9 @@ impl Inner {
     /// The reservation an earlier, identical request made: Docker repeats one whose answer it never got.
     pub(crate) fn repeated(&self, wish: &Wish<'_>) -> Option<PortRow> {
         let (mac, pool) = (wish.mac?, wish.pool?);
-        let candidates = self
-            .ports
-            .all(|p| p.phase == Phase::Ready && p.endpoint.is_none() && p.pool.as_ref() == Some(&pool.id));
+        let candidates = self.ports.all(|p| {
+            p.phase == Phase::Ready && p.endpoint.is_none() && !p.spare && p.pool.as_ref() == Some(&pool.id)
+        });
         candidates.into_iter().find(|p| {
             self.mac_of(p) == Some(mac)
                 // Another container's name: not a repetition.
@@ -43,6 +43,7 @@ impl Inner {
             p.phase == Phase::Ready
                 && p.endpoint.is_none()
                 && p.merged_into.is_none()
+                && !p.spare
                 && p.network == wish.network.id
                 && p.address.is_some_and(|a| matches!(a, IpNet::V6(_)) != wish.subnet.v6)
                 && p.port.as_ref().is_some_and(|port| port.mac_address == mac)

@@ -1,7 +1,7 @@
 //! Ports that are in this virtual machine's trunk before a container needs them, so that its start waits for no call of
 //! Neutron: made together in the background, taken by a container's address, and kept when it ends.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use openstack::MacAddr;
@@ -18,6 +18,8 @@ use crate::{Error, Result};
 const LOOK: Duration = Duration::from_secs(30);
 /// Pause after a failure: a quota, or a Neutron that is away, is not asked again at once.
 const AGAIN: Duration = Duration::from_secs(60);
+/// Pause between two comparisons with the trunk, which others may change.
+const COMPARE: Duration = Duration::from_secs(180);
 
 /// What the pools' keeper knows.
 #[derive(Debug, Default)]
@@ -27,14 +29,20 @@ pub(crate) struct Spares {
     not_before: Mutex<Option<Instant>>,
     /// Which container takes which is decided by one at a time.
     taking: Mutex<()>,
-    /// Those of a previous process have been compared with the trunk.
-    compared: tokio::sync::OnceCell<()>,
+    /// When they were last compared with the trunk.
+    compared: Mutex<Option<Instant>>,
+    /// The keeper runs.
+    kept: OnceLock<()>,
 }
 
 #[cfg(test)]
 impl Spares {
     pub(crate) fn forgive_pause(&self) {
         *lock(&self.not_before) = None;
+    }
+
+    pub(crate) fn look_again(&self) {
+        *lock(&self.compared) = None;
     }
 }
 
@@ -45,7 +53,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Service {
     /// Keeps the pools filled in the background, if there are to be any.
     pub(crate) fn keep_spares(&self) {
-        if self.inner.most_spares() == 0 || self.inner.spares.compared.initialized() {
+        let inner = &self.inner;
+        // Also where there are to be none any more, as long as some are left.
+        if inner.guest.mode().is_none() || inner.spares.kept.set(()).is_err() {
             return;
         }
         let weak = Arc::downgrade(&self.inner);
@@ -63,7 +73,7 @@ impl Service {
 }
 
 impl Inner {
-    fn most_spares(&self) -> usize {
+    pub(crate) fn most_spares(&self) -> usize {
         self.guest.settings.as_ref().map_or(0, |settings| settings.spares.max)
     }
 
@@ -84,19 +94,21 @@ impl Inner {
     pub(crate) fn take_spare(&self, wish: &Wish<'_>) -> Result<Option<PortRow>> {
         let (None, None, Some(pool)) = (wish.mac, wish.address, wish.pool) else { return Ok(None) };
         let _one = lock(&self.spares.taking);
-        let fits = |p: &PortRow| p.spare && p.phase == Phase::Ready && p.pool.as_ref() == Some(&pool.id);
+        let fits = |p: &PortRow| {
+            p.spare && p.endpoint.is_none() && p.phase == Phase::Ready && p.pool.as_ref() == Some(&pool.id)
+        };
         match self.ports.find(fits) {
             Some(row) => self.put_to_use(row, wish.label.clone()).map(Some),
             None => Ok(None),
         }
     }
 
-    /// A reservation for the container that asks for its address.
-    pub(crate) fn use_spare(&self, row: PortRow, label: Option<String>) -> Result<PortRow> {
+    /// A reservation for the container that asks for its address; `None`: it is being given up.
+    pub(crate) fn use_spare(&self, id: &str, label: Option<String>) -> Result<Option<PortRow>> {
         let _one = lock(&self.spares.taking);
-        match self.ports.get(&row.id) {
-            Some(row) if row.spare => self.put_to_use(row, label),
-            _ => Ok(row),
+        match self.ports.get(id).filter(|row| row.phase == Phase::Ready) {
+            Some(row) if row.spare => self.put_to_use(row, label).map(Some),
+            other => Ok(other),
         }
     }
 
@@ -142,31 +154,92 @@ impl Inner {
         Ok(self.ports.put(&row.id, row)?)
     }
 
-    /// Looks after the pools of all networks.
-    pub(crate) async fn fill_pools(&self) -> Result<()> {
-        if self.most_spares() == 0 {
+    /// Detaches a port that was made ready in a trunk this machine does not have any more.
+    pub(crate) async fn leave_old_trunk(&self, row: &mut PortRow, trunk: Option<&str>) -> Result<()> {
+        let (true, Some(old), Some(port)) = (row.attached, &row.trunk, &row.port) else { return Ok(()) };
+        if trunk == Some(old) {
             return Ok(());
         }
-        self.spares.compared.get_or_try_init(|| self.compare_with_trunk()).await?;
-        let wait = lock(&self.spares.not_before).is_some_and(|until| until > Instant::now());
-        for network in self.networks.all(|n| n.phase == Phase::Ready).into_iter().filter(|_| !wait) {
-            self.fill_pool(&network.id).await?;
+        self.guest.trunks.detach(old, &port.id).await?;
+        row.attached = false;
+        Ok(self.ports.put(&row.id, row)?)
+    }
+
+    /// Looks after the pools of all networks: one that cannot be filled keeps no other from it.
+    pub(crate) async fn fill_pools(&self) -> Result<()> {
+        let any = self.ports.find(|p| p.spare && p.phase == Phase::Ready).is_some();
+        if self.most_spares() == 0 && !any {
+            return Ok(());
+        }
+        let due = lock(&self.spares.compared).is_none_or(|at| at.elapsed() > COMPARE);
+        if due && any {
+            self.compare_with_trunk().await?;
+        }
+        if due {
+            *lock(&self.spares.compared) = Some(Instant::now());
+        }
+        self.shrink_pools().await?;
+        if lock(&self.spares.not_before).is_some_and(|until| until > Instant::now()) {
+            return Ok(());
+        }
+        let mut failed = None;
+        for network in self.networks.all(|n| n.phase == Phase::Ready) {
+            let filled = self.guest.doubt(self.fill_pool(&network.id).await).await;
+            failed = failed.or(filled.err());
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// What the trunk does not have any more, or another trunk has, is given up.
+    async fn compare_with_trunk(&self) -> Result<()> {
+        let trunk = self.guest.trunk().await?;
+        let members = match &trunk {
+            Some(trunk) => self.guest.trunks.members(trunk).await?,
+            None => None,
+        };
+        if trunk.is_some() && members.is_none() {
+            self.guest.forget().await;
+        }
+        let lost = |p: &PortRow| {
+            let member = p
+                .port
+                .as_ref()
+                .is_some_and(|port| members.as_ref().is_some_and(|m| m.contains_key(&port.id)));
+            p.spare && p.phase == Phase::Ready && !(member && p.trunk == trunk)
+        };
+        self.give_up(self.ports.all(lost)).await
+    }
+
+    /// What is above the high mark, which may have been lowered, or is of another mode, is given up.
+    async fn shrink_pools(&self) -> Result<()> {
+        let most = self.most_spares();
+        for network in self.networks.all(|n| n.phase == Phase::Ready) {
+            let spares = self.spares_of(&network.id);
+            let surplus = spares.len().saturating_sub(most);
+            self.give_up(spares.into_iter().take(surplus).collect()).await?;
         }
         Ok(())
     }
 
-    /// What a previous process kept ready and the trunk does not have any more is given up.
-    async fn compare_with_trunk(&self) -> Result<()> {
-        let Some(trunk) = self.guest.trunk().await? else { return Ok(()) };
-        let members = self.guest.trunks.members(&trunk).await?;
-        let lost = |p: &PortRow| {
-            let member = p.port.as_ref().is_some_and(|port| members.contains_key(&port.id));
-            p.spare && p.phase == Phase::Ready && !(member && p.trunk.as_ref() == Some(&trunk))
-        };
-        for row in self.ports.all(lost) {
-            self.logged("port", &row.id.clone(), self.dismantle_port(row).await)?;
+    /// Removes spares that no container has taken meanwhile.
+    async fn give_up(&self, spares: Vec<PortRow>) -> Result<()> {
+        for row in spares {
+            let Some(row) = self.withdraw(&row.id)? else { continue };
+            let id = row.id.clone();
+            self.logged("port", &id, self.dismantle_port(row).await)?;
         }
         Ok(())
+    }
+
+    /// Takes a spare away from containers; `None`: one has it.
+    fn withdraw(&self, id: &str) -> Result<Option<PortRow>> {
+        let _one = lock(&self.spares.taking);
+        let Some(row) = self.ports.get(id).filter(|p| p.spare && p.phase == Phase::Ready) else {
+            return Ok(None);
+        };
+        let row = PortRow { phase: Phase::Deleting, worn: true, ..row };
+        self.ports.put(&row.id, &row)?;
+        Ok(Some(row))
     }
 
     async fn fill_pool(&self, network: &str) -> Result<()> {
@@ -266,7 +339,8 @@ impl Inner {
     pub(crate) async fn empty_pool(&self, network: &str) -> Result<()> {
         let _turn = self.locks.lock("spares", network).await;
         let mut leaving = tokio::task::JoinSet::new();
-        for row in self.ports.all(|p| p.attached && p.endpoint.is_none() && p.network == network) {
+        for row in self.spares_of(network) {
+            let Some(row) = self.withdraw(&row.id)? else { continue };
             let (Some(trunk), Some(port)) = (row.trunk.clone(), row.port.clone()) else { continue };
             let trunks = self.guest.trunks.clone();
             leaving.spawn(async move { (row, trunks.detach(&trunk, &port.id).await) });
@@ -276,7 +350,6 @@ impl Inner {
             match left {
                 Ok((mut row, Ok(()))) => {
                     row.attached = false;
-                    row.phase = Phase::Deleting;
                     self.ports.put(&row.id, &row)?;
                 }
                 Ok((_, Err(error))) => failed = Some(error),

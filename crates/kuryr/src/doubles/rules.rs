@@ -136,7 +136,7 @@ impl Cloud {
         Ok(())
     }
 
-    pub(super) fn add_port(&mut self, new: &NewPort) -> Result<Port> {
+    pub(crate) fn add_port(&mut self, new: &NewPort) -> Result<Port> {
         get(&self.networks, &new.network_id)?;
         if self.quota_ports.is_some_and(|most| self.ports.len() >= most) {
             return fault(409, "OverQuota", "Quota exceeded for resources: ['port']");
@@ -241,7 +241,7 @@ impl Cloud {
         {
             return fault(
                 400,
-                "AddressPairsExhausted",
+                "AllowedAddressPairExhausted",
                 "The number of allowed address pair exceeds the maximum",
             );
         }

@@ -164,6 +164,7 @@ impl Inner {
         let project = self.project_of(&network.id);
         for port in &mut ports {
             port.endpoint = Some(row.id.clone());
+            port.spare = false;
             port.devices.insert(row.id.clone());
             if port.id == row.port {
                 port.groups.extend(wanted.opening.iter().map(|o| o.key(project.as_deref())));
@@ -182,6 +183,7 @@ impl Inner {
         self.ports.put(&carrier.id, carrier)?;
         let mtu = if network.mtu == 0 { self.settings.default_mtu } else { network.mtu };
         let plug = self.binding().validate(&bound, &row.id, mtu, &network.subnets).await?;
+        self.leave_old_trunk(carrier, plug.trunk()).await?;
         if plug.trunk().is_some() && (plug.trunk() != carrier.trunk.as_deref() || !carrier.attached) {
             carrier.trunk = plug.trunk().map(str::to_owned);
             carrier.attached = true;

@@ -25,9 +25,11 @@ impl Inner {
             self.endpoints.put(&row.id, &row)?;
         }
         let carrier = self.ports.get(&row.port);
+        // A port that was kept for the next container may be that one's by now.
+        let passed_on = carrier.as_ref().is_some_and(|p| p.attached && p.endpoint.as_ref() != Some(&row.id));
         // Still in the trunk for the next container.
         let stays = whole && carrier.as_ref().is_some_and(|port| self.stays_attached(port));
-        if let Some(plug) = &row.plug {
+        if let Some(plug) = row.plug.as_ref().filter(|_| !passed_on) {
             self.binding().teardown(plug, stays).await?;
         }
         for mut port in self.ports.all(|p| p.endpoint.as_ref() == Some(&row.id)) {

@@ -99,13 +99,15 @@ impl Inner {
         let Some(settings) = &self.guest.settings else { return Ok(None) };
         let own = self.guest.own(settings).await?;
         let mut shared = Shared::default();
-        match &own.trunk {
-            Some(trunk) => shared.members = self.guest.trunks.members(trunk).await?.into_keys().collect(),
-            None => {
-                let port = self.neutron.get_port(&own.port).await.doing("get port", &own.port)?;
-                shared.allowed.extend(port.allowed_address_pairs.into_iter().map(|pair| pair.ip_address));
-            }
+        if let Some(trunk) = &own.trunk {
+            shared.members =
+                self.guest.trunks.members(trunk).await?.unwrap_or_default().into_keys().collect();
         }
+        // Of another mode that was configured before, too.
+        let port = self.neutron.get_port(&own.port).await.doing("get port", &own.port)?;
+        self.guest.pairs.learn(&port).await;
+        shared.members.extend(port.trunk_details.into_iter().flat_map(|d| d.sub_ports).map(|s| s.port_id));
+        shared.allowed.extend(port.allowed_address_pairs.into_iter().map(|pair| pair.ip_address));
         Ok(Some(shared))
     }
 

@@ -74,7 +74,11 @@ impl Inner {
         let subport = inside && port.device_owner == names::SUBPORT_OWNER;
         let ours = (port.device_owner == names::DEVICE_OWNER || subport)
             && (inside || port.host_id.as_ref() == Some(&self.settings.host))
-            && !Known::of(self).record(&port.device_id);
+            && !Known::of(self).record(&port.device_id)
+            && self
+                .marks
+                .ours(&port.description)
+                .is_some_and(|mark| !Known::of(self).mark(&self.marks, mark));
         let link = self.link_of(id);
         if !ours || self.host.links.link_exists(&link).await.on_link("look up", &link)? {
             return Ok(false);

@@ -34,7 +34,8 @@ impl Judge<'_> {
         orphans.extend(self.links());
         let unknown = |listed: &&Listed| !self.known.id(&listed.id);
         let facts = self.facts;
-        for port in facts.ports.iter().filter(unknown).filter(|p| !self.known.record(&p.device_id)) {
+        let free = |p: &&Listed| !self.known.record(&p.device_id) && self.mark_is_free(p);
+        for port in facts.ports.iter().filter(unknown).filter(free) {
             orphans.push(self.listed(OrphanKind::Port, port, self.host, self.port(port)));
         }
         let marked = |kind, list: &[Listed], judge: &dyn Fn(&Listed) -> Verdict| -> Vec<Orphan> {
@@ -148,7 +149,10 @@ impl Judge<'_> {
     }
 
     fn port_goes(&self, port: &Listed) -> bool {
-        !self.known.id(&port.id) && !self.known.record(&port.device_id) && self.port(port).is_ok()
+        !self.known.id(&port.id)
+            && !self.known.record(&port.device_id)
+            && self.mark_is_free(port)
+            && self.port(port).is_ok()
     }
 
     fn subnet(&self, subnet: &Listed) -> Verdict {

@@ -103,11 +103,16 @@ impl Guest {
         self.identity.remembered()
     }
 
+    /// The machine's port is to be looked for again.
+    pub(crate) async fn forget(&self) {
+        self.identity.forget().await;
+    }
+
     /// Forgets the machine's port when Neutron says that it, or its trunk, is not there any more.
     pub(crate) async fn doubt<T>(&self, outcome: Result<T>) -> Result<T> {
         let gone = match &outcome {
             Err(Error::Cloud { source, .. }) => source.is_not_found(),
-            Err(Error::Conflict { what, .. }) => *what == "trunk",
+            Err(Error::Conflict { what, reason, .. }) => *what == "trunk" && reason.contains(trunk::GONE),
             _ => false,
         };
         if gone {

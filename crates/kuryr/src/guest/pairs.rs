@@ -191,6 +191,10 @@ struct OnePort {
 
 impl OnePort {
     fn note(&mut self, port: &Port) {
+        // A list may be older than the answer to a change.
+        if self.known.as_ref().is_some_and(|known| known.revision > port.revision_number) {
+            return;
+        }
         self.known = Some(Known {
             revision: port.revision_number,
             pairs: port.allowed_address_pairs.clone(),
@@ -208,7 +212,7 @@ impl OnePort {
     }
 
     fn failed(&self, action: &'static str, source: openstack::Error) -> Trouble {
-        if source.is_kind("AddressPairsExhausted") {
+        if source.is_kind("AllowedAddressPairExhausted") {
             let reason = "Neutron takes no more allowed address pairs on this virtual machine's port: raise \
                           `max_allowed_address_pair` in neutron.conf, or use [binding] driver = vlan; with ipvlan, \
                           [binding] address_pairs = subnet needs one pair for all containers of a subnet";
@@ -305,11 +309,24 @@ impl Work for OnePort {
         for job in jobs.iter().filter(|job| !job.add) {
             self.claims.release(&self.id, &job.pairs, &job.holder);
         }
-        let outcome = self.change(&jobs).await;
+        let outcomes = self.change_all(&jobs).await;
+        for (job, _) in jobs.iter().zip(&outcomes).filter(|(job, outcome)| !job.add && outcome.is_err()) {
+            // Still there, and still ours: it will be tried again.
+            self.claims.add(&self.id, &job.pairs, &job.holder);
+        }
+        outcomes
+    }
+}
+
+impl OnePort {
+    /// One outcome per job: in one request, or each by itself where one spoils it for all.
+    async fn change_all(&mut self, jobs: &[Job]) -> Vec<std::result::Result<(), Trouble>> {
+        let outcome = self.change(jobs).await;
         let Err(trouble) = outcome else { return jobs.iter().map(|_| Ok(())).collect() };
         let of_one = match &trouble {
             Trouble::Refused { .. } => true,
-            Trouble::Cloud { source, .. } => matches!(source.status(), Some(400 | 409)),
+            // Of a port that is gone, what is to be removed is removed.
+            Trouble::Cloud { source, .. } => matches!(source.status(), Some(400 | 404 | 409)),
             Trouble::Broken => false,
         };
         if !of_one || jobs.len() == 1 {

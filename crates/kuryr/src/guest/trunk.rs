@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use openstack::network::{SubPort, Trunk};
@@ -19,8 +20,12 @@ const LAST: u16 = 4094;
 const VLAN: &str = "vlan";
 /// Neutron's word for a VLAN, or a port, that the trunk has already.
 const DUPLICATE: &str = "DuplicateSubPort";
+/// Said of a trunk that somebody has deleted.
+pub(super) const GONE: &str = "it does not exist any more";
 /// Looks and repetitions before a job is given up.
-const TRIES: usize = 6;
+const TRIES: u32 = 6;
+/// The longest pause between two of them is this times their number.
+const PAUSE: Duration = Duration::from_millis(20);
 
 type Outcome<T> = std::result::Result<T, Trouble>;
 
@@ -76,15 +81,17 @@ impl Trunks {
         self.writer(trunk).turn().await.avoided.insert(vlan);
     }
 
-    /// The ports in the trunk, asked anew; none if there is no such trunk.
+    /// The ports in the trunk with their VLANs, asked anew; `None`: there is no such trunk.
     ///
     /// # Errors
     /// Neutron fails.
-    pub(crate) async fn members(&self, trunk: &str) -> Result<BTreeMap<String, u16>> {
+    pub(crate) async fn members(&self, trunk: &str) -> Result<Option<BTreeMap<String, u16>>> {
         let writer = self.writer(trunk);
         let mut turn = writer.turn().await;
-        turn.look().await?;
-        Ok(turn.by_vlan.iter().flatten().map(|(vlan, port)| (port.clone(), *vlan)).collect())
+        if !turn.look().await? {
+            return Ok(None);
+        }
+        Ok(Some(turn.by_vlan.iter().flatten().map(|(vlan, port)| (port.clone(), *vlan)).collect()))
     }
 }
 
@@ -164,7 +171,8 @@ impl OneTrunk {
         outcomes: &mut BTreeMap<String, Outcome<u16>>,
     ) -> Vec<String> {
         let mut missing = false;
-        for _ in 0..TRIES {
+        let mut last: Option<openstack::Error> = None;
+        for attempt in 0..TRIES {
             if self.by_vlan.is_none() {
                 let trouble = match self.look().await {
                     Ok(true) => None,
@@ -208,6 +216,8 @@ impl OneTrunk {
             let look = refused.is_not_found() && !missing;
             missing |= look;
             if look || refused.effect_unknown() || refused.is_kind(DUPLICATE) {
+                last = Some(refused);
+                tokio::time::sleep(PAUSE * attempt).await;
                 continue;
             }
             let of_one = refused.is_conflict() || refused.is_not_found() || refused.status() == Some(400);
@@ -227,6 +237,12 @@ impl OneTrunk {
                 outcomes.insert(port, Err(trouble));
             }
             return Vec::new();
+        }
+        if let Some(last) = last {
+            let trouble = self.failed("add subports to trunk", last);
+            for port in ports {
+                outcomes.entry(port.clone()).or_insert_with(|| Err(trouble.clone()));
+            }
         }
         Vec::new()
     }
@@ -268,12 +284,12 @@ impl OneTrunk {
     }
 
     fn gone(&self) -> Trouble {
-        self.trouble("it does not exist any more; give this virtual machine's port a trunk again")
+        self.trouble(&format!("{GONE}; give this virtual machine's port a trunk again"))
     }
 
     fn full(&self) -> Trouble {
         self.trouble(
-            "all its 4094 VLANs are in use: this virtual machine can carry no more containers; stop some, or start \
+            "all its 4094 VLANs are in use, there or on this machine: it can carry no more containers; stop some, or start \
              this one on another machine",
         )
     }

@@ -412,6 +412,46 @@ impl Docker {
         assert_eq!(cloud.links.values().filter(|l| l.mark.is_some()).count(), running);
     }
 
+    /// A port as it is while its creation's answer is under way: Neutron has it, and the record does not say which it is.
+    pub(super) fn reservation_without_an_answer(&self, network: &str) -> String {
+        let s = &self.service.inner;
+        let network = s.networks.get(network).unwrap();
+        let id = uuid::Uuid::new_v4().to_string();
+        let new = openstack::network::NewPort {
+            network_id: network.neutron_id.clone().unwrap(),
+            device_owner: crate::names::DEVICE_OWNER.to_owned(),
+            description: Some(s.marks.port_description(&id)),
+            ..openstack::network::NewPort::default()
+        };
+        self.world.cloud.lock().unwrap().add_port(&new).unwrap();
+        let row = crate::state::PortRow {
+            id: id.clone(),
+            phase: crate::state::Phase::Creating,
+            late_until: None,
+            pool: None,
+            network: network.id,
+            subnet_id: String::new(),
+            address: None,
+            port: None,
+            originals: None,
+            merged_into: None,
+            endpoint: None,
+            devices: std::collections::BTreeSet::from([id.clone()]),
+            groups: std::collections::BTreeSet::new(),
+            trunk: Some("t".to_owned()),
+            attached: false,
+            spare: false,
+            worn: false,
+            label: None,
+            unrecorded: false,
+            mac: None,
+            refused: Vec::new(),
+            created: crate::state::now(),
+        };
+        s.ports.put(&id, &row).unwrap();
+        id
+    }
+
     pub(super) fn assert_in_journal(&self, endpoint: &str) {
         assert!(self.service.inner.endpoints.get(endpoint).is_some());
     }

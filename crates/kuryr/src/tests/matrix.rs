@@ -162,6 +162,36 @@ fn in_a_trunk<'a>(docker: &'a mut Docker, s: &'a mut Scene) -> Starting<'a> {
     })
 }
 
+/// With a pool of subports that is full.
+fn in_a_trunk_with_a_pool<'a>(docker: &'a mut Docker, s: &'a mut Scene) -> Starting<'a> {
+    Box::pin(async {
+        in_a_machine(docker, s, GuestMode::Vlan).await;
+        let mut settings = guest::settings(GuestMode::Vlan);
+        settings.spares = crate::guest::Spares { min: 1, max: 2 };
+        docker.settings.guest = Some(settings);
+        docker.requires_mac = false;
+        docker.restart();
+        docker.service.find_itself().await.unwrap();
+        docker.world.calls();
+        Ok(())
+    })
+}
+
+fn create_and_fill<'a>(docker: &'a mut Docker, s: &'a mut Scene) -> Starting<'a> {
+    Box::pin(async {
+        create(docker, s).await?;
+        docker.service.inner.fill_pools().await.unwrap();
+        Ok(())
+    })
+}
+
+fn create_fill_and_run<'a>(docker: &'a mut Docker, s: &'a mut Scene) -> Starting<'a> {
+    Box::pin(async {
+        create_and_fill(docker, s).await?;
+        start(plain)(docker, s).await
+    })
+}
+
 fn in_a_trunk_dual<'a>(docker: &'a mut Docker, s: &'a mut Scene) -> Starting<'a> {
     Box::pin(async {
         in_a_machine(docker, s, GuestMode::Vlan).await;
@@ -435,6 +465,11 @@ matrix! {
     running_by_macvlan_on_an_existing_port: by_macvlan_adopted, create, run_step, true, machines_port;
     running_by_ipvlan: by_ipvlan, create, run_step, true, plain;
     running_by_ipvlan_dual_stack: by_ipvlan_dual, create, run_step, true, plain;
+    // A start that fails costs the pool a port, so it does not lead back to where it began.
+    joining_a_trunk_from_a_pool: in_a_trunk_with_a_pool, create_and_fill, run_step, false, plain;
+    joining_a_trunk_from_a_pool_with_exposed_ports: in_a_trunk_with_a_pool, create_and_fill, run_step, false, exposing;
+    leaving_a_trunk_to_a_pool: in_a_trunk_with_a_pool, create_fill_and_run, stop, false, plain;
+    removing_a_network_with_a_pool: in_a_trunk_with_a_pool, create_and_fill, remove, false, plain;
     leaving_a_trunk: in_a_trunk, create_and_run, stop, false, exposing;
     leaving_a_trunk_with_an_existing_port: in_a_trunk_adopted, create_and_run, stop, false, existing_port;
     stopping_by_macvlan: by_macvlan, create_and_run, stop, false, plain;

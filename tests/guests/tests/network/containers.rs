@@ -147,7 +147,7 @@ fn a_guest_is_killed(world: &World, pair: &mut Pair) -> Result<()> {
 }
 
 /// Makes a Docker network of an existing Neutron network.
-fn join(instance: &Instance, name: &str, network: &Network, range: &str) -> Result<()> {
+pub(crate) fn join(instance: &Instance, name: &str, network: &Network, range: &str) -> Result<()> {
     let id = format!("neutron.net.uuid={}", network.id);
     instance.create_network(name, &["--subnet", range, "--opt", &id]).map(drop)
 }

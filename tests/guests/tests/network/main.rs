@@ -10,6 +10,7 @@
 mod containers;
 mod machines;
 mod ports;
+mod security;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
     private_host::intercept();
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
-    let cases = [machines::CASES, ports::CASES, containers::CASES];
+    let cases = [machines::CASES, ports::CASES, containers::CASES, security::CASES];
     let trials = cases
         .concat()
         .into_iter()

@@ -102,3 +102,15 @@ async fn a_machine_that_started_again_ends_its_containers_and_starts_them_anew()
         docker.run(&network, &Run::default()).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_port_that_is_being_made_is_no_orphan() {
+    let (mut docker, _) = docker_in(settings(GuestMode::Vlan)).await;
+    let network = docker.network_create(&net(GuestMode::Vlan)).await.unwrap();
+    let container = docker.run(&network, &Run::default()).await.unwrap();
+    docker.stop(&container).await.unwrap();
+    // Made, and the answer still to come.
+    let record = docker.reservation_without_an_answer(&network);
+    assert_eq!(docker.service.collect_orphans(false).await.unwrap().orphans, []);
+    assert!(docker.world.cloud.lock().unwrap().ports.values().any(|p| p.description.contains(&record)));
+}

@@ -172,3 +172,25 @@ async fn another_network_than_the_machines_is_refused() {
     let named = Net { options: vec![("neutron.net.uuid", other)], ..crate::tests::docker::v4("10.9.0.0/24") };
     docker.network_create(&named).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_pair_whose_removal_failed_is_still_ours_and_the_next_container_keeps_it() {
+    let by_range = GuestSettings { pairs_by_subnet: true, ..settings(IPVLAN) };
+    let (mut docker, machine) = docker_in(by_range).await;
+    let network = docker.network_create(&net(IPVLAN)).await.unwrap();
+    let first = docker.run(&network, &Run::default()).await.unwrap();
+    docker.world.call_names();
+    // Which call the removal is, by one that succeeds.
+    docker.stop(&first).await.unwrap();
+    let at = docker.world.call_names().iter().position(|call| call == "PUT port").unwrap() + 1;
+    let last = docker.run(&network, &Run::default()).await.unwrap();
+    docker.world.arm(at, Fault::Status(403));
+    docker.stop(&last).await.unwrap_err();
+    docker.world.disarm();
+    let next = docker.run(&network, &Run::default()).await.unwrap();
+    docker.sweep().await;
+    assert!(machine.pairs(&docker).iter().any(|p| p.ip_address == super::RANGE));
+    docker.stop(&next).await.unwrap();
+    docker.sweep().await;
+    assert_eq!(machine.pairs(&docker), [theirs()]);
+}

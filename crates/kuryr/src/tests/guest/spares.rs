@@ -223,6 +223,86 @@ async fn nothing_leaks_whatever_happens_while_the_pool_is_filled() {
     }
 }
 
+#[tokio::test]
+async fn a_trunk_that_was_replaced_takes_no_container_along() {
+    let (mut docker, machine, network) = filled(2, 3).await;
+    {
+        let mut cloud = docker.world.cloud.lock().unwrap();
+        let mut trunk = cloud.trunks.remove(&machine.trunk).unwrap();
+        trunk.id = "the-new-one".to_owned();
+        trunk.sub_ports.clear();
+        cloud.trunks.insert(trunk.id.clone(), trunk);
+    }
+    docker.service.inner.spares.look_again();
+    docker.service.inner.fill_pools().await.unwrap();
+    docker.service.inner.fill_pools().await.unwrap();
+    let member = |docker: &Docker, port: &str| {
+        docker.world.cloud.lock().unwrap().trunks["the-new-one"].sub_ports.iter().any(|s| s.port_id == port)
+    };
+    let container = docker.run(&network, &Run::default()).await.unwrap();
+    let port = docker.port_at(container.addresses[0].1).unwrap();
+    assert!(member(&docker, &port.id));
+}
+
+#[tokio::test]
+async fn a_pool_that_was_switched_off_or_made_smaller_is_given_back() {
+    let (mut docker, machine, network) = filled(2, 4).await;
+    docker.settings.guest = Some(pool(0, 1));
+    docker.restart();
+    docker.service.inner.fill_pools().await.unwrap();
+    assert_eq!(machine.sub_ports(&docker).len(), 1);
+    docker.settings.guest = Some(settings(GuestMode::Vlan));
+    docker.requires_mac = true;
+    docker.restart();
+    // An address that a ready port holds is a container's all the same.
+    let held = docker.spare_address();
+    let container = docker.run(&network, &Run { ip: Some(held), ..Run::default() }).await.unwrap();
+    docker.stop(&container).await.unwrap();
+    docker.service.inner.fill_pools().await.unwrap();
+    assert!(machine.sub_ports(&docker).is_empty());
+}
+
+#[tokio::test]
+async fn a_network_that_cannot_be_served_keeps_no_other_from_its_pool() {
+    let (mut docker, machine, _) = filled(1, 2).await;
+    let other = docker.network_create(&crate::tests::docker::v4("10.8.0.0/29")).await.unwrap();
+    // Nothing is left on the first one, by order of their ids.
+    let third = docker.network_create(&crate::tests::docker::v4("10.7.0.0/24")).await.unwrap();
+    let subnet = docker
+        .world
+        .cloud
+        .lock()
+        .unwrap()
+        .subnets
+        .values()
+        .find(|s| s.cidr.to_string() == "10.8.0.0/29")
+        .unwrap()
+        .id
+        .clone();
+    docker.world.cloud.lock().unwrap().subnets.get_mut(&subnet).unwrap().allocation_pools.clear();
+    assert!(docker.service.inner.fill_pools().await.is_err());
+    let of = |network: &str| docker.service.inner.ports.all(|p| p.spare && p.network == network).len();
+    assert_eq!((of(&other), of(&third)), (0, 2));
+    assert_eq!(machine.sub_ports(&docker).len(), 4);
+}
+
+#[tokio::test]
+async fn the_second_end_of_a_container_leaves_the_next_one_its_port() {
+    let (mut docker, machine, network) = filled(1, 1).await;
+    let first = docker.run(&network, &Run::default()).await.unwrap();
+    let row = docker.service.inner.endpoints.get(&first.endpoint).unwrap();
+    docker.stop(&first).await.unwrap();
+    let next = docker.run(&network, &Run::default()).await.unwrap();
+    assert_eq!(next.addresses, first.addresses);
+    // As a crash before its last word left it.
+    let ended = crate::state::EndpointRow { phase: crate::state::Phase::Deleting, ..row };
+    docker.service.inner.endpoints.put(&ended.id, &ended).unwrap();
+    docker.sweep().await;
+    assert_eq!(machine.sub_ports(&docker).len(), 1);
+    let link = next.joined.unwrap().source_name;
+    assert!(docker.world.cloud.lock().unwrap().links.contains_key(&link));
+}
+
 impl Docker {
     async fn fill_unless_dead(&self) -> crate::tests::docker::Outcome {
         self.unless_dead(self.service.inner.fill_pools()).await

@@ -1,7 +1,7 @@
 //! `cargo xtask lab`.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Subcommand, ValueEnum};
@@ -138,6 +138,17 @@ impl Action {
 /// Starts the lab unless it runs.
 pub(crate) fn up() -> Result<()> {
     Lab::Openstack { action: Action::Up { dhcp: false } }.run()
+}
+
+/// Brings the lab up and has two guests measure what is between them.
+pub(crate) fn bench_data_path(kuryr: &Path, json: bool) -> Result<()> {
+    up()?;
+    binary().args(["vm", "image"]).run()?;
+    Cargo::new("run")
+        .args(["--quiet", "--locked", "--package", "guests", "--bin", "bench-data-path", "--", "--kuryr"])
+        .args([kuryr])
+        .args(json.then_some("--json"))
+        .run()
 }
 
 /// Where the lab that is up is.

@@ -58,6 +58,8 @@ enum Bench {
     Calls,
     /// Containers started at once, with a slow Neutron and with many ports; draws docs/network-performance.svg.
     Network,
+    /// Packets between two guests on real Neutron: on the bare link and between containers in each mode.
+    DataPath,
 }
 
 fn main() -> ExitCode {
@@ -92,6 +94,7 @@ impl Bench {
         let (binary, plot) = match self {
             Self::Calls => ("bench-calls", None),
             Self::Network => ("bench-network", Some(["--plot", "docs/network-performance.svg"])),
+            Self::DataPath => return lab::bench_data_path(&kuryr, json),
         };
         Cargo::new("run")
             .args(["--quiet", "--release", "--locked", "--package", "behaviour", "--bin", binary, "--"])

@@ -51,6 +51,16 @@ impl<'a> Spot<'a> {
         self.guest.must(&self.words(command))
     }
 
+    /// Starts a program there and waits until somebody listens at a TCP port. Dropping it ends the program.
+    ///
+    /// # Errors
+    /// When nobody comes to listen.
+    pub fn listen(&self, command: &[&str], port: u16) -> Result<GuestProcess> {
+        let process = self.guest.spawn(&self.words(command), &self.guest.dir().join("listener.log"))?;
+        await_socket(self, &["-lnt"], &port.to_string())?;
+        Ok(process)
+    }
+
     fn run_with(&self, command: &[&str], input: &[u8]) -> Result<(bool, String)> {
         let output = self.guest.run_with(&self.words(command), input, TRY)?;
         Ok((output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned()))

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::attributes::{Attributes, created, updated};
 use super::fault::Fault;
 use super::query::Query;
-use super::resource::{Resource, changeable, if_match, render, visible};
+use super::resource::{Resource, changeable, check_revision, if_match, render, visible};
 use super::{Cloud, NeutronService};
 use crate::caller::Caller;
 use crate::model::Model;
@@ -108,9 +108,11 @@ pub(crate) async fn update<R: Writable>(
     let guard = if_match(&headers)?;
     let mut lag = 0;
     let change = |model: &mut Model| {
-        let before = changeable::<R>(model, &caller, &id, "update", guard)?.clone();
+        let before = changeable::<R>(model, &caller, &id, "update", None)?.clone();
         let mut resource = before.clone();
         resource.change(model, &caller, item)?;
+        // Not before everything else holds: it is the database that looks.
+        check_revision(&before, guard)?;
         let counted = resource.standard().revision_number != before.standard().revision_number;
         if !counted && resource != before {
             resource.standard_mut().bump();

@@ -80,11 +80,17 @@ pub(crate) fn changeable<'a, R: Resource>(
     if !caller.is_admin && found.standard().project_id != caller.project_id {
         return Err(Fault::policy(&format!("{action}_{}", R::SINGULAR)));
     }
+    check_revision(found, if_match)?;
+    Ok(found)
+}
+
+/// Checks `If-Match`.
+pub(crate) fn check_revision<R: Resource>(found: &R, if_match: Option<u64>) -> Result<(), Fault> {
     match if_match {
         Some(expected) if expected != found.standard().revision_number => {
             Err(Fault::revision(expected, found.standard().revision_number))
         }
-        _ => Ok(found),
+        _ => Ok(()),
     }
 }
 

@@ -175,6 +175,10 @@ async fn a_change_of_pairs_counts_and_can_be_conditional() {
     assert_eq!(guarded(first + 1, two).await.status, 200);
     assert_eq!(guarded(first + 2, json!([])).await.status, 200);
     assert_eq!(revision().await, first + 3);
+    // The revision is looked at when everything else holds.
+    let unsecured = json!({"port": {"security_groups": [], "port_security_enabled": false}});
+    assert_eq!(cloud.put(&format!("ports/{port}"), unsecured).await.status, 200);
+    guarded(first, one).await.refused(409, "AddressPairAndPortSecurityRequired");
 }
 
 #[tokio::test]

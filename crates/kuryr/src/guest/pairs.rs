@@ -19,6 +19,9 @@ const TRIES: u32 = 10;
 /// The longest pause between two of them is this times their number.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// Neutron's word for pairs on a port that needs none any more. It says so before it looks at the revision.
+const UNSECURED: &str = "AddressPairAndPortSecurityRequired";
+
 /// A pair in one notation: Neutron writes an address with and without its length.
 type Key = (String, Option<openstack::MacAddr>);
 
@@ -286,7 +289,8 @@ impl OnePort {
                 last = Some(refused);
                 continue;
             }
-            if !refused.is_stale_revision() && !refused.effect_unknown() {
+            let outdated = refused.is_stale_revision() || refused.is_kind(UNSECURED);
+            if !outdated && !refused.effect_unknown() {
                 return Err(self.failed("change the address pairs of port", refused));
             }
             last = Some(refused);

@@ -115,20 +115,24 @@ impl Judge<'_> {
     /// long as Neutron would let it send.
     fn port_of_machine(&self, port: &Listed, shared: &Shared) -> Verdict {
         let link = names::container_link(&port.id);
+        let allowed = |ip: &openstack::network::FixedIp| {
+            shared.allowed.iter().any(|pair| crate::guest::covers(pair, ip.ip_address))
+        };
         let mut here = self.facts.links.iter().filter(|l| l.name == link);
         if here.any(|l| self.marks.port_of_link(&l.mark).is_some()) {
-            return Ok(
-                "made by this installation for this machine, no record names it, and its link is in no container",
-            );
+            // Whose a pair is, nothing at it says.
+            return Ok(if port.fixed_ips.iter().any(allowed) {
+                "made by this installation for this machine, no record names it, and its link is in no container; its \
+                 address stays an allowed pair of this machine's port, remove that if nobody else needs it"
+            } else {
+                "made by this installation for this machine, no record names it, and its link is in no container"
+            });
         }
         if shared.members.contains(&port.id) {
             return Err("made by this installation, but in the trunk, and whether a container has its link cannot be \
                         told; if none does, take it out with `openstack network trunk unset --subport`"
                 .to_owned());
         }
-        let allowed = |ip: &openstack::network::FixedIp| {
-            shared.allowed.iter().any(|pair| crate::guest::covers(pair, ip.ip_address))
-        };
         if port.fixed_ips.iter().any(allowed) {
             return Err(
                 "made by this installation, but its address is an allowed pair of this machine's port, and \

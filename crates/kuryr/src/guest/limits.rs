@@ -46,7 +46,8 @@ impl Guest {
                 what: "MAC address",
                 resource: mac.to_string(),
                 reason: format!(
-                    "containers of [binding] driver = {} have this virtual machine's; drop --mac-address, or use \
+                    "containers of [binding] driver = {} have this virtual machine's; drop --mac-address, and restart \
+                     Docker if nobody gave it, since Docker learns only once whether it is to invent one; or use \
                      vlan",
                     mode.name()
                 ),

@@ -40,7 +40,18 @@ impl Inner {
             None
         };
         if let Some(subnet) = subnet {
-            self.refuse_overlap(subnet.cidr).await?;
+            self.refuse_overlap(subnet.cidr).await.map_err(|error| match error {
+                // Of the machine's own network that is always so.
+                Error::Overlap { range, device } if shared.is_some() => Error::Conflict {
+                    what: "automatic range",
+                    reason: format!(
+                        "Docker takes no range by itself that this virtual machine is on ({device}); pass --subnet \
+                         {range}"
+                    ),
+                    resource: range,
+                },
+                other => other,
+            })?;
             row.pool = subnet.cidr.trunc();
             row.gateway = on(subnet.gateway_ip, subnet.cidr);
             row.existing = Some(subnet);

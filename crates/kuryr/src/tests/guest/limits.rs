@@ -1,6 +1,6 @@
 //! What cannot be had is refused by name.
 
-use super::{IPVLAN, MACVLAN, docker_in, net, settings};
+use super::{IPVLAN, MACVLAN, NIC, RANGE, docker_in, net, settings};
 use crate::guest::GuestMode;
 use crate::tests::docker::{Net, Run};
 
@@ -60,6 +60,19 @@ async fn a_mac_of_its_own_is_refused_where_all_containers_have_the_machines() {
     let run = Run { mac: Some("02:42:0a:00:00:09".parse().unwrap()), ..Run::default() };
     let text = docker.run(&network, &run).await.unwrap_err().text();
     assert!(text.contains("02:42:0a:00:00:09") && text.contains("ipvlan"), "{text}");
+    // An engine that knew another driver here invents one.
+    assert!(text.contains("restart Docker"), "{text}");
+}
+
+#[tokio::test]
+async fn the_machines_own_range_is_to_be_named_since_docker_takes_none_its_host_is_on() {
+    let (mut docker, _) = docker_in(settings(MACVLAN)).await;
+    docker.world.cloud.lock().unwrap().routes = vec![(RANGE.parse().unwrap(), NIC.to_owned())];
+    let before = docker.world.snapshot();
+    let text = docker.network_create(&Net::default()).await.unwrap_err().text();
+    assert!(text.contains(NIC) && text.contains(&format!("--subnet {RANGE}")), "{text}");
+    assert_eq!(docker.world.snapshot(), before);
+    docker.network_create(&net(MACVLAN)).await.unwrap();
 }
 
 #[tokio::test]

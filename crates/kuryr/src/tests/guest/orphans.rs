@@ -41,6 +41,10 @@ async fn a_port_whose_link_may_be_in_a_container_stays_and_one_whose_link_is_her
         let found = ports(&docker).await;
         assert_eq!(found[0].action, OrphanAction::Removed, "{mode:?}: {found:?}");
         assert!(machine.sub_ports(&docker).is_empty());
+        // Nothing proves that a pair is ours, so the operator hears of it.
+        let told = found[0].why.contains("stays an allowed pair");
+        assert_eq!(told, mode != GuestMode::Vlan, "{found:?}");
+        assert_eq!(machine.pairs(&docker).len(), if told { 2 } else { 1 });
         let cloud = docker.world.cloud.lock().unwrap();
         assert!(!cloud.ports.contains_key(&found[0].id));
         assert!(cloud.links.keys().all(|name| name == "eth0"), "{:?}", cloud.links);

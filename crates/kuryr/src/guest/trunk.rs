@@ -170,10 +170,11 @@ impl OneTrunk {
         ports: &[String],
         outcomes: &mut BTreeMap<String, Outcome<u16>>,
     ) -> Vec<String> {
-        let mut missing = false;
+        let (mut missing, mut fresh) = (false, false);
         let mut last: Option<openstack::Error> = None;
         for attempt in 0..TRIES {
             if self.by_vlan.is_none() {
+                fresh = true;
                 let trouble = match self.look().await {
                     Ok(true) => None,
                     Ok(false) => Some(self.gone()),
@@ -194,6 +195,11 @@ impl OneTrunk {
             let mut open: Vec<String> =
                 ports.iter().filter(|p| !outcomes.contains_key(*p)).cloned().collect();
             let vlans = self.choose(open.len());
+            if vlans.len() < open.len() && !fresh {
+                // Others may have given some back.
+                self.by_vlan = None;
+                continue;
+            }
             for port in open.split_off(vlans.len()) {
                 outcomes.insert(port, Err(self.full()));
             }

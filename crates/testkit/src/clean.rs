@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use serde_json::Value;
 
 use crate::world::wait_at_most;
-use crate::{CloudKind, World};
+use crate::{CloudKind, NIC, World};
 
 /// Attributes that move by themselves and say nothing about whether a thing was given back as found.
 const RESTLESS: [&str; 5] = ["revision_number", "updated_at", "status", "attached_at", "availability_zones"];
@@ -89,7 +89,8 @@ impl World {
             }
         }
         let links = self.inside_host("ip", &["-brief", "link"])?;
-        problems.extend(links.lines().filter(|l| is_ours(l)).map(|l| format!("link: {l}")));
+        let left = |line: &&str| (is_ours(line) && !self.is_machines(line)) || stands_on_machine(line);
+        problems.extend(links.lines().filter(left).map(|l| format!("link: {l}")));
         if let CloudKind::OpenStack = self.kind() {
             problems.extend(self.marked_ovs_interfaces()?.iter().map(|i| format!("Open vSwitch: {i}")));
         }
@@ -116,6 +117,12 @@ impl World {
 /// Whether a line of `ip -brief link` names a link as a binding makes them.
 pub(crate) fn is_ours(line: &str) -> bool {
     ["tap", "t_c", "qvo", "qvb", "qbr"].iter().any(|prefix| line.starts_with(prefix))
+}
+
+/// Whether a line of `ip -brief link` names a link on top of a virtual machine's interface, whatever it is called.
+fn stands_on_machine(line: &str) -> bool {
+    line.split_whitespace().next().is_some_and(|name| name.ends_with(&format!("@{NIC}")))
+        && !line.starts_with("tap")
 }
 
 /// Real services list tags and the like in any order.

@@ -1,13 +1,13 @@
-//! Somebody at a network's gateway address, where no router is: a port in no security group, plugged by hand.
+//! Somebody on a network: at its gateway address, where no router is, in no security group; or beside a virtual machine.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::open_vswitch::BRIDGE;
+use crate::nic::{Nic, short};
 use crate::{Inside, World};
 
 /// What names of their links start with.
@@ -18,10 +18,9 @@ pub(crate) const NETNS: &str = "neighbour-";
 /// A port and the namespace it is plugged into.
 #[derive(Debug)]
 pub(crate) struct Neighbour {
-    subnet: String,
-    port: String,
-    link: String,
-    netns: String,
+    /// The subnet whose gateway it stands for.
+    gateway_of: Option<String>,
+    nic: Nic,
 }
 
 impl World {
@@ -65,92 +64,61 @@ impl World {
         let subnets = list("subnets", &format!("network_id={network}&gateway_ip={address}"))?;
         let subnet = subnets.first().with_context(|| format!("{address} is no gateway on {network}"))?;
         let id = text(subnet, "id").to_owned();
-        let known = self.neighbours().iter().find(|n| n.subnet == id).map(|n| n.netns.clone());
-        if let Some(netns) = known {
-            return Ok(self.namespace(&netns));
+        let stands = |n: &&Neighbour| n.gateway_of.as_ref() == Some(&id);
+        let known = self.neighbours().iter().find(stands).map(|n| n.nic.clone());
+        if let Some(nic) = known {
+            return Ok(self.namespace(&nic));
         }
-        let neighbour = self.make_neighbour(&network, subnet, address)?;
-        let inside = self.namespace(&neighbour.netns);
-        self.neighbours().push(neighbour);
-        Ok(inside)
+        let fixed = json!([{"subnet_id": id, "ip_address": address.to_string()}]);
+        let alone = json!({"fixed_ips": fixed, "port_security_enabled": false});
+        Ok(self.make_neighbour("admin", &network, Some(id), alone)?.0)
     }
 
-    fn namespace(&self, name: &str) -> Inside {
+    fn namespace(&self, nic: &Nic) -> Inside {
+        let name = nic.netns.as_deref().unwrap_or_default();
         Inside { netns: PathBuf::from(format!("/proc/{}/root/run/netns/{name}", self.host_pid())) }
     }
 
-    fn make_neighbour(&self, network: &str, subnet: &Value, address: IpAddr) -> Result<Neighbour> {
-        let fixed = json!([{"subnet_id": text(subnet, "id"), "ip_address": address.to_string()}]);
-        let body = json!({"port": {"network_id": network, "name": "neighbour", "fixed_ips": fixed,
-            "binding:host_id": lab::openstack::HOST, "device_owner": "compute:neighbour", "port_security_enabled": false}});
-        let made = self.cloud.api_as("admin", "POST", "/networking/v2.0/ports", Some(body))?;
-        let port = made.get("port").context("Neutron answered no port")?;
-        let id = text(port, "id").to_owned();
-        let short = id.get(..11).unwrap_or_default();
-        let neighbour = Neighbour {
-            subnet: text(subnet, "id").to_owned(),
-            link: format!("{LINK}{short}"),
-            netns: format!("{NETNS}{short}"),
-            port: id,
-        };
-        let plugged =
-            self.plug(&neighbour, network, text(port, "mac_address"), text(subnet, "cidr"), address);
-        if let Err(error) = plugged {
-            self.unplug(&neighbour);
+    /// Somebody with a port that this user makes on a network, with further attributes, and the port.
+    pub(crate) fn make_neighbour(
+        &self,
+        who: &str,
+        network: &str,
+        gateway_of: Option<String>,
+        more: Value,
+    ) -> Result<(Inside, Value)> {
+        let mut port = Map::from_iter([
+            ("network_id".to_owned(), network.into()),
+            ("name".to_owned(), "neighbour".into()),
+            ("device_owner".to_owned(), "compute:neighbour".into()),
+            ("binding:host_id".to_owned(), self.hypervisor().into()),
+        ]);
+        port.extend(more.as_object().cloned().unwrap_or_default());
+        let path = "/networking/v2.0/ports";
+        let made = self.cloud.api_as(who, "POST", path, Some(json!({"port": port})))?;
+        let port = made.get("port").context("Neutron answered no port")?.clone();
+        let id = text(&port, "id").to_owned();
+        let (link, netns) = (format!("{LINK}{}", short(&id)), format!("{NETNS}{}", short(&id)));
+        let neighbour = Neighbour { gateway_of, nic: Nic { port: id, link, netns: Some(netns) } };
+        if let Err(error) = self.plug(&neighbour.nic, &port) {
+            self.take_away(&neighbour);
             return Err(error.context("plug a neighbour"));
         }
-        Ok(neighbour)
+        let inside = self.namespace(&neighbour.nic);
+        self.neighbours().push(neighbour);
+        Ok((inside, port))
     }
 
-    fn plug(&self, to: &Neighbour, network: &str, mac: &str, cidr: &str, address: IpAddr) -> Result<()> {
-        let shown =
-            self.cloud.api_as("admin", "GET", &format!("/networking/v2.0/networks/{network}"), None)?;
-        let mtu = format!("mtu_request={}", shown.pointer("/network/mtu").unwrap_or(&Value::Null));
-        let (iface, attached) =
-            (format!("external_ids:iface-id={}", to.port), format!("external_ids:attached-mac=\"{mac}\""));
-        self.ovs_vsctl(&[
-            "--",
-            "--may-exist",
-            "add-port",
-            BRIDGE,
-            &to.link,
-            "--",
-            "set",
-            "Interface",
-            &to.link,
-            "type=internal",
-            &mtu,
-            &iface,
-            &attached,
-            "external_ids:iface-status=active",
-        ])?;
-        let ip = |args: &[&str]| self.inside_host("ip", args).map(drop);
-        let length = cidr.split('/').nth(1).context("a range without a length")?;
-        ip(&["netns", "add", &to.netns])?;
-        ip(&["link", "set", &to.link, "netns", &to.netns])?;
-        let inside = |args: &[&str]| ip(&[&["-n", to.netns.as_str()], args].concat());
-        inside(&["link", "set", &to.link, "address", mac])?;
-        let mut add = vec!["address", "add", "dev", &to.link];
-        let address = format!("{address}/{length}");
-        add.push(&address);
-        if address.contains(':') {
-            add.push("nodad");
-        }
-        inside(&add)?;
-        inside(&["link", "set", &to.link, "up"])
-    }
-
-    fn unplug(&self, neighbour: &Neighbour) {
-        let _ = self.ovs_vsctl(&["--if-exists", "del-port", BRIDGE, &neighbour.link]);
-        let _ = self.inside_host("ip", &["netns", "delete", &neighbour.netns]);
-        let path = format!("/networking/v2.0/ports/{}", neighbour.port);
+    fn take_away(&self, neighbour: &Neighbour) {
+        self.unplug(&neighbour.nic);
+        let path = format!("/networking/v2.0/ports/{}", neighbour.nic.port);
         let _ = self.cloud.api_as("admin", "DELETE", &path, None);
     }
 
     /// Takes all of them away, before the networks they are on.
     pub fn drop_neighbours(&self) {
         let all: Vec<Neighbour> = self.neighbours().drain(..).collect();
-        all.iter().for_each(|neighbour| self.unplug(neighbour));
+        all.iter().for_each(|neighbour| self.take_away(neighbour));
     }
 }
 

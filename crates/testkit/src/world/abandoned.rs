@@ -13,7 +13,7 @@ use super::wait_at_most;
 use crate::clean::is_ours;
 use crate::neighbours::{LINK, NETNS};
 use crate::open_vswitch::{BRIDGE, TRUNK_BRIDGE};
-use crate::{World, leftovers};
+use crate::{NIC, World, leftovers};
 
 /// Keys of what was in the cloud before a world, in its directory.
 const FOUND: &str = "found.json";
@@ -82,7 +82,9 @@ impl World {
     pub(super) fn sweep(&self, known: Option<&BTreeSet<String>>) -> Result<()> {
         let bridge = self.ovs_vsctl(&["list-ports", BRIDGE])?;
         let marked = self.marked_ovs_interfaces()?;
-        for port in bridge.lines().filter(|p| p.starts_with(LINK) || marked.iter().any(|m| m == p)) {
+        for port in
+            bridge.lines().filter(|p| p.starts_with(LINK) || *p == NIC || marked.iter().any(|m| m == p))
+        {
             self.ovs_vsctl(&["--if-exists", "del-port", BRIDGE, port])?;
         }
         for netns in self.inside_host("ip", &["netns", "list"])?.lines().filter(|l| l.starts_with(NETNS)) {

@@ -15,7 +15,7 @@ use private_host::{Docker, DockerOptions, HostProcess, Place, Root};
 use serde_json::{Value, json};
 
 use crate::neighbours::Neighbour;
-use crate::{Cloud, CloudKind};
+use crate::{Cloud, CloudKind, Machine};
 use ground::Ground;
 
 const CLOUD_PORT: u16 = 5000;
@@ -45,6 +45,7 @@ pub struct World {
     /// Keys of what was in the cloud before us.
     found: BTreeSet<String>,
     pub(crate) neighbours: Mutex<Vec<Neighbour>>,
+    pub(crate) machine: Option<Machine>,
     kuryr: String,
     ground: Ground,
 }
@@ -68,6 +69,7 @@ impl World {
             kind: options.cloud,
             found: BTreeSet::new(),
             neighbours: Mutex::default(),
+            machine: None,
             kuryr,
             ground,
         };
@@ -129,6 +131,7 @@ impl Drop for World {
             plugin.kill();
         }
         if self.ground.is_shared() {
+            self.drop_machine();
             self.clear_cloud(&self.found);
             self.docker.stop();
         }

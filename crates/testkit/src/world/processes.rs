@@ -15,7 +15,7 @@ use crate::{CloudKind, World};
 const PLUGINS: &str = "/run/docker/plugins";
 
 impl World {
-    /// Writes `kuryr.conf` and `fuxi.conf` with these credentials.
+    /// Writes `kuryr.conf` and `fuxi.conf` with these credentials, and what a virtual machine needs if the host is one.
     ///
     /// # Errors
     /// When they cannot be written.
@@ -27,9 +27,10 @@ impl World {
         );
         let state = self.state_dir();
         let state = state.display();
+        let binding = self.machine.as_ref().map(|machine| machine.binding.as_str()).unwrap_or_default();
         fs::write(
             self.dir().join("kuryr.conf"),
-            format!("[DEFAULT]\nstate_dir = {state}\ndebug = True\n[neutron]\n{auth}"),
+            format!("[DEFAULT]\nstate_dir = {state}\ndebug = True\n{binding}[neutron]\n{auth}"),
         )?;
         fs::write(
             self.dir().join("fuxi.conf"),

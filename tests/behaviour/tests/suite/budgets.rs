@@ -22,7 +22,7 @@ pub(crate) const CASES: &[Case] = &[
 const QUIET: Duration = Duration::from_millis(800);
 
 /// Neutron's calls once there are no more.
-fn settled(world: &World) -> Result<Vec<Call>> {
+pub(crate) fn settled(world: &World) -> Result<Vec<Call>> {
     let (mut seen, mut since) = (world.cloud.calls()?, Instant::now());
     while since.elapsed() < QUIET {
         std::thread::sleep(Duration::from_millis(100));

@@ -34,7 +34,7 @@ const NETWORK_CREATE: [&str; 9] =
 
 /// Runs the command with the plugin killed while the n-th cloud call is held, for every n and on both sides of its
 /// effect. `reset` brings the world back to where the command can run again.
-fn at_every_call(
+pub(crate) fn at_every_call(
     world: &mut World,
     path: &'static str,
     args: &[&str],
@@ -90,7 +90,7 @@ fn crash_at(world: &mut World, fault: &Fault, args: &[&str]) -> Result<bool> {
     Ok(hit)
 }
 
-const NEUTRON: &str = "/networking/v2.0/*";
+pub(crate) const NEUTRON: &str = "/networking/v2.0/*";
 const CINDER: &str = "/volume/v3/*";
 
 fn network_create(world: &mut World) -> Result<()> {

@@ -103,17 +103,17 @@ fn calls_of(world: &World, args: &[&str]) -> Result<Vec<Target>> {
 }
 
 /// An operation: a command, and the way back to where it can be run again.
-struct Operation<'a> {
-    args: &'a [&'a str],
-    reset: &'a dyn Fn(&World) -> Result<()>,
+pub(crate) struct Operation<'a> {
+    pub(crate) args: &'a [&'a str],
+    pub(crate) reset: &'a dyn Fn(&World) -> Result<()>,
     /// Takes something away. A cloud that says it is not there is believed, so that lie is not told here.
-    removes: bool,
+    pub(crate) removes: bool,
     /// Every way at every call, instead of going round the calls.
-    complete: bool,
+    pub(crate) complete: bool,
 }
 
 impl Operation<'_> {
-    fn check(&self, world: &mut World) -> Result<()> {
+    pub(crate) fn check(&self, world: &mut World) -> Result<()> {
         let targets = calls_of(world, self.args)?;
         (self.reset)(world)?;
         let ways: Vec<Failing> =
@@ -170,7 +170,7 @@ fn clear(error: &str, way: Failing) -> Result<()> {
 }
 
 /// What a request without an answer may still make is looked for during minutes. They pass.
-fn expire_late(world: &mut World) -> Result<()> {
+pub(crate) fn expire_late(world: &mut World) -> Result<()> {
     ensure!(world.stop_plugin(), "the plugin did not stop in order");
     for collection in ["ports", "networks", "groups"] {
         for entry in std::fs::read_dir(world.state_dir().join(collection))? {

@@ -17,7 +17,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_network_half_made_before_the_journal_was_lost_goes_at_the_next_start", half_made),
 ];
 
-fn gc(world: &World, more: &[&str]) -> Result<Output> {
+pub(crate) fn gc(world: &World, more: &[&str]) -> Result<Output> {
     let config = world.dir().join("kuryr.conf").to_string_lossy().into_owned();
     let mut args = vec!["gc", "--config-file", &config];
     args.extend(more);
@@ -25,7 +25,7 @@ fn gc(world: &World, more: &[&str]) -> Result<Output> {
 }
 
 /// The report, and the exit code.
-fn report(world: &World, more: &[&str]) -> Result<(Vec<Value>, Option<i32>)> {
+pub(crate) fn report(world: &World, more: &[&str]) -> Result<(Vec<Value>, Option<i32>)> {
     let output = gc(world, &[&["--json"], more].concat())?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let report: Value = serde_json::from_str(&text).with_context(|| format!("{output:?}"))?;
@@ -33,7 +33,7 @@ fn report(world: &World, more: &[&str]) -> Result<(Vec<Value>, Option<i32>)> {
     Ok((orphans, output.status.code()))
 }
 
-fn told<'a>(orphans: &'a [Value], kind: &str) -> Vec<&'a Value> {
+pub(crate) fn told<'a>(orphans: &'a [Value], kind: &str) -> Vec<&'a Value> {
     orphans.iter().filter(|o| text(o, "kind") == kind).collect()
 }
 
@@ -49,7 +49,7 @@ fn none(world: &mut World) -> Result<()> {
 }
 
 /// Puts back a journal as it was before the container was started.
-fn forget_container(world: &mut World) -> Result<()> {
+pub(crate) fn forget_container(world: &mut World) -> Result<()> {
     ensure!(world.stop_plugin(), "the plugin did not stop in order");
     for collection in ["ports", "endpoints", "groups"] {
         for entry in std::fs::read_dir(world.state_dir().join(collection))? {

@@ -77,6 +77,15 @@ fn plugin_restart(world: &mut World) -> Result<()> {
 fn engine_crash(world: &mut World) -> Result<()> {
     create(world, "foo", "10.20.0.0/24", "10.20.0.1")?;
     world.run("one", &[&["--network", "foo", "--restart", "always"], with_volume(world)?].concat())?;
+    crash_engine(world)?;
+    world.ping("one", "10.20.0.1")?;
+    on_volume(world, "one", "touch")?;
+    remove(world, &["one"], &["foo"])?;
+    without_volume(world)
+}
+
+/// Kills the engine, starts it again and waits until it has the container `one` back.
+pub(crate) fn crash_engine(world: &mut World) -> Result<()> {
     world.docker.kill();
     let host = world.host_pid();
     ensure!(std::path::Path::new(&format!("/proc/{host}")).exists());
@@ -86,10 +95,7 @@ fn engine_crash(world: &mut World) -> Result<()> {
         ensure!(std::time::Instant::now() < end, "the container did not come back");
         std::thread::sleep(std::time::Duration::from_millis(200));
     }
-    world.ping("one", "10.20.0.1")?;
-    on_volume(world, "one", "touch")?;
-    remove(world, &["one"], &["foo"])?;
-    without_volume(world)
+    Ok(())
 }
 
 fn cloud_away(world: &mut World) -> Result<()> {

@@ -20,6 +20,7 @@ mod faults;
 mod foreign_ipam;
 mod gc;
 mod lifecycle;
+mod machine;
 mod networks;
 mod pools;
 mod serving;
@@ -68,6 +69,14 @@ fn main() -> ExitCode {
         crashes::CASES,
         faults::CASES,
         gc::CASES,
+        machine::traffic::CASES,
+        machine::pairs::CASES,
+        machine::limits::CASES,
+        machine::starting::CASES,
+        machine::looking::CASES,
+        machine::many::CASES,
+        machine::kernel::CASES,
+        machine::failing::CASES,
         defects::networks::CASES,
         defects::ports::CASES,
         defects::containers::CASES,

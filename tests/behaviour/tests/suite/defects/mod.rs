@@ -39,7 +39,7 @@ fn asked(world: &World, method: &str, body: &Value) -> Result<Value> {
 }
 
 /// The requests to Neutron since the log was cleared, with query and body.
-fn requests(world: &World) -> Result<Vec<Value>> {
+pub(crate) fn requests(world: &World) -> Result<Vec<Value>> {
     let log = world.cloud.admin("GET", "log", None)?;
     let entries = log.get("entries").and_then(Value::as_array).cloned().unwrap_or_default();
     Ok(entries.into_iter().filter(|e| text(e, "path").starts_with("/networking/")).collect())
@@ -91,7 +91,7 @@ fn port_at(world: &World, address: &str) -> Result<Value> {
 
 /// Whether an option stands in the file decides more than one case: serves with further lines in sections of
 /// `kuryr.conf`, and afterwards as before.
-pub(super) fn configured(
+pub(crate) fn configured(
     world: &mut World,
     sections: &[(&str, &str)],
     case: impl FnOnce(&mut World) -> Result<()>,
@@ -117,6 +117,6 @@ pub(super) fn configured(
 }
 
 /// The error text of a container that must not start.
-pub(super) fn run_fails(world: &World, name: &str, args: &[&str]) -> Result<String> {
+pub(crate) fn run_fails(world: &World, name: &str, args: &[&str]) -> Result<String> {
     world.docker_fails(&[&["run", "--name", name][..], args, &["busybox", "true"]].concat())
 }

@@ -21,6 +21,9 @@ use crate::host::HostLinks;
 use crate::state::Plug;
 use crate::{Error, Neutron, Result};
 
+/// What a trunk is called in errors.
+const TRUNK: &str = "trunk";
+
 /// Why a job of a batch was not done; each of those who asked hears it.
 #[derive(Debug, Clone)]
 pub(crate) enum Trouble {
@@ -42,6 +45,11 @@ pub(crate) enum Trouble {
         /// As in [`Error::Conflict`].
         reason: String,
     },
+    /// Somebody has deleted the trunk.
+    NoTrunk {
+        /// Its id.
+        id: String,
+    },
     /// Whoever was at it has ended.
     Broken,
 }
@@ -51,6 +59,11 @@ impl From<Trouble> for Error {
         match trouble {
             Trouble::Cloud { action, resource, source } => Self::Cloud { action, resource, source },
             Trouble::Refused { what, resource, reason } => Self::Conflict { what, resource, reason },
+            Trouble::NoTrunk { id } => Self::NotFound {
+                what: TRUNK,
+                resource: id,
+                advice: "give this virtual machine's port a trunk again",
+            },
             Trouble::Broken => Self::Broken {
                 operation: "change",
                 resource: "this virtual machine's port".to_owned(),
@@ -112,7 +125,7 @@ impl Guest {
     pub(crate) async fn doubt<T>(&self, outcome: Result<T>) -> Result<T> {
         let gone = match &outcome {
             Err(Error::Cloud { source, .. }) => source.is_not_found(),
-            Err(Error::Conflict { what, reason, .. }) => *what == "trunk" && reason.contains(trunk::GONE),
+            Err(Error::NotFound { what, .. }) => *what == TRUNK,
             _ => false,
         };
         if gone {

@@ -331,7 +331,7 @@ impl OnePort {
             Trouble::Refused { .. } => true,
             // Of a port that is gone, what is to be removed is removed.
             Trouble::Cloud { source, .. } => matches!(source.status(), Some(400 | 404 | 409)),
-            Trouble::Broken => false,
+            Trouble::NoTrunk { .. } | Trouble::Broken => false,
         };
         if !of_one || jobs.len() == 1 {
             return jobs.iter().map(|_| Err(trouble.clone())).collect();

@@ -20,8 +20,6 @@ const LAST: u16 = 4094;
 const VLAN: &str = "vlan";
 /// Neutron's word for a VLAN, or a port, that the trunk has already.
 const DUPLICATE: &str = "DuplicateSubPort";
-/// Said of a trunk that somebody has deleted.
-pub(super) const GONE: &str = "it does not exist any more";
 /// Looks and repetitions before a job is given up.
 const TRIES: u32 = 6;
 /// The longest pause between two of them is this times their number.
@@ -177,7 +175,7 @@ impl OneTrunk {
                 fresh = true;
                 let trouble = match self.look().await {
                     Ok(true) => None,
-                    Ok(false) => Some(self.gone()),
+                    Ok(false) => Some(Trouble::NoTrunk { id: self.id.clone() }),
                     Err(trouble) => Some(trouble),
                 };
                 if let Some(trouble) = trouble {
@@ -287,10 +285,6 @@ impl OneTrunk {
             }
         }
         ports.iter().map(|port| if left.contains(port) { Err(trouble.clone()) } else { Ok(()) }).collect()
-    }
-
-    fn gone(&self) -> Trouble {
-        self.trouble(&format!("{GONE}; give this virtual machine's port a trunk again"))
     }
 
     fn full(&self) -> Trouble {

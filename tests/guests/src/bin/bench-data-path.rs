@@ -1,11 +1,12 @@
-//! How fast packets travel between two guests: on the bare link, and between containers in each mode, in one run.
+//! How fast packets travel between two guests, on the bare link and between containers in each mode, and what many
+//! containers at once cost in calls of Neutron, in one run.
 
 #![allow(clippy::print_stdout, reason = "the table is the result")]
 
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
 use guests::{Binding, Instance, Pair, PairOptions, RANGE, Spot, Wiring, ping};
 use private_host::Root;
@@ -16,6 +17,8 @@ use testkit::{CloudKind, World, WorldOptions};
 const ECHOES: &str = "200";
 /// Sent by TCP, in bytes.
 const SENT: u64 = 48 << 20;
+/// Containers that are started, and stopped, at the same moment in one guest.
+const AT_ONCE: usize = 32;
 const PORT: u16 = 7777;
 const NAME: &str = "bench";
 
@@ -36,6 +39,8 @@ struct Line {
     echo: (f64, f64),
     /// Megabits per second.
     throughput: f64,
+    /// Neutron's calls for each of many containers: to start and to stop.
+    calls: Option<(f64, f64)>,
 }
 
 fn main() -> Result<()> {
@@ -55,26 +60,31 @@ fn main() -> Result<()> {
         lines.push(measure(format!("bare link, {name}"), &bare.0, &bare.1, pair.two.address())?);
         for binding in bindings {
             pair.serve(Some(*binding))?;
-            lines.push(containers(&pair, *binding)?);
+            lines.push(containers(&world, &pair, *binding)?);
         }
     }
     if arguments.json {
         let all = lines.iter().map(|line| {
             json!({"what": line.what, "echo_ms": line.echo.0, "longest_echo_ms": line.echo.1,
-                   "mbit_per_s": line.throughput})
+                   "mbit_per_s": line.throughput, "calls_to_start": line.calls.map(|c| c.0),
+                   "calls_to_stop": line.calls.map(|c| c.1)})
         });
         println!("{}", json!({"data_path": all.collect::<Vec<_>>()}));
     } else {
-        println!("| between two guests | echo | longest | TCP |\n|---|---|---|---|");
-        for Line { what, echo, throughput } in &lines {
-            println!("| {what} | {:.2} ms | {:.1} ms | {throughput:.0} Mbit/s |", echo.0, echo.1);
+        println!(
+            "| between two guests | echo | longest | TCP | calls each of {AT_ONCE} at once: start, stop |"
+        );
+        println!("|---|---|---|---|---|");
+        for Line { what, echo, throughput, calls } in &lines {
+            let calls = calls.map(|(start, stop)| format!("{start:.2}, {stop:.2}")).unwrap_or_default();
+            println!("| {what} | {:.2} ms | {:.1} ms | {throughput:.0} Mbit/s | {calls} |", echo.0, echo.1);
         }
     }
     Ok(())
 }
 
 /// Between two containers, one in each guest, on the guests' network.
-fn containers(pair: &Pair, binding: Binding) -> Result<Line> {
+fn containers(world: &World, pair: &Pair, binding: Binding) -> Result<Line> {
     let (one, two) = (&pair.one, &pair.two);
     let id = format!("neutron.net.uuid={}", pair.network.id);
     for machine in [one, two] {
@@ -87,9 +97,28 @@ fn containers(pair: &Pair, binding: Binding) -> Result<Line> {
         machine.remove(name)?;
         machine.remove_network(NAME)
     };
-    clear(one, "ca")?;
+    one.remove("ca")?;
+    let calls = at_once(world, one)?;
+    one.remove_network(NAME)?;
     clear(two, "cb")?;
-    line
+    Ok(Line { calls: Some(calls), ..line? })
+}
+
+/// Starts and stops many containers in one guest; Neutron's calls for each.
+fn at_once(world: &World, machine: &Instance) -> Result<(f64, f64)> {
+    let names: Vec<String> = (0..AT_ONCE).map(|n| format!("c{n}")).collect();
+    let all = |act: &(dyn Fn(&str) -> Result<()> + Sync)| -> Result<f64> {
+        world.cloud.clear_log()?;
+        std::thread::scope(|scope| {
+            let started: Vec<_> = names.iter().map(|name| scope.spawn(move || act(name))).collect();
+            started.into_iter().try_for_each(|one| one.join().map_err(|_| anyhow!("a thread panicked"))?)
+        })?;
+        let calls = u32::try_from(world.cloud.calls()?.len())?;
+        Ok(f64::from(calls) / f64::from(u32::try_from(AT_ONCE)?))
+    };
+    let start = all(&|name| machine.run(name, &["--network", NAME]).map(drop))?;
+    let stop = all(&|name| machine.remove(name))?;
+    Ok((start, stop))
 }
 
 fn measure(what: String, from: &Spot<'_>, to: &Spot<'_>, address: &str) -> Result<Line> {
@@ -102,7 +131,7 @@ fn measure(what: String, from: &Spot<'_>, to: &Spot<'_>, address: &str) -> Resul
     else {
         bail!("ping told `{told}`");
     };
-    Ok(Line { what, echo: (middle, longest), throughput: throughput(from, to, address)? })
+    Ok(Line { what, echo: (middle, longest), throughput: throughput(from, to, address)?, calls: None })
 }
 
 fn throughput(from: &Spot<'_>, to: &Spot<'_>, address: &str) -> Result<f64> {

@@ -32,7 +32,7 @@ async fn thirty_two_containers_at_once_are_pairs_by_two_calls_each_at_most_and_g
         let machine = on(settings(mode), 32).await;
         let containers = machine.run_at_once(32).await;
         let seen = machine.cloud.requests().await;
-        assert!(seen.len() <= 64, "{mode:?}: {} requests: {seen:#?}", seen.len());
+        assert!(seen.len() < 64, "{mode:?}: {} requests: {seen:#?}", seen.len());
         let pairs = machine.pairs().await;
         assert_eq!(pairs.len(), 32);
         for container in &containers {
@@ -48,7 +48,7 @@ async fn thirty_two_containers_at_once_are_pairs_by_two_calls_each_at_most_and_g
         machine.cloud.forget_requests().await;
         machine.remove_at_once(containers).await;
         let seen = machine.cloud.requests().await;
-        assert!(seen.len() <= 64, "{mode:?}: {} requests: {seen:#?}", seen.len());
+        assert!(seen.len() < 64, "{mode:?}: {} requests: {seen:#?}", seen.len());
         assert!(machine.pairs().await.is_empty());
         machine.assert_empty().await;
         machine.end().await;

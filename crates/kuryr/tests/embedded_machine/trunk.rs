@@ -40,7 +40,8 @@ async fn thirty_two_containers_at_once_join_a_trunk_in_two_calls_each_at_most_an
     let machine = in_trunk().await;
     let containers = machine.run_at_once(32).await;
     let seen = machine.cloud.requests().await;
-    assert!(seen.len() <= 64, "{} requests: {seen:#?}", seen.len());
+    // Two each would be without company.
+    assert!(seen.len() < 64, "{} requests: {seen:#?}", seen.len());
     assert_eq!(seen.iter().filter(|seen| seen.what == "POST ports").count(), 32);
     // Each port has a VLAN of its own, and its link that VLAN.
     let by_vlan: BTreeMap<u16, String> = machine.sub_ports().await.into_iter().collect();
@@ -60,7 +61,7 @@ async fn thirty_two_containers_at_once_join_a_trunk_in_two_calls_each_at_most_an
     machine.cloud.forget_requests().await;
     machine.remove_at_once(containers).await;
     let seen = machine.cloud.requests().await;
-    assert!(seen.len() <= 64, "{} requests: {seen:#?}", seen.len());
+    assert!(seen.len() < 64, "{} requests: {seen:#?}", seen.len());
     assert!(machine.sub_ports().await.is_empty());
     machine.assert_empty().await;
     machine.end().await;

@@ -53,16 +53,31 @@ fn main() -> Result<()> {
         WorldOptions { kuryr: arguments.kuryr.clone(), root: Root::Machine, cloud: CloudKind::OpenStack };
     let world = World::start(&options)?;
     let mut lines = Vec::new();
+    if !arguments.json {
+        println!(
+            "| between two guests | echo | longest | TCP | calls each of {AT_ONCE} at once: start, stop |"
+        );
+        println!("|---|---|---|---|---|");
+    }
+    // Each as it comes: all of them take some minutes.
+    let mut tell = |line: Line| {
+        if !arguments.json {
+            let Line { what, echo, throughput, calls } = &line;
+            let calls = calls.map(|(start, stop)| format!("{start:.2}, {stop:.2}")).unwrap_or_default();
+            println!("| {what} | {:.2} ms | {:.1} ms | {throughput:.0} Mbit/s | {calls} |", echo.0, echo.1);
+        }
+        lines.push(line);
+    };
     for (wiring, name, bindings) in [
         (Wiring::Plain, "plain port", &[Binding::Macvlan, Binding::Ipvlan][..]),
         (Wiring::Trunk, "parent of a trunk", &[Binding::Vlan][..]),
     ] {
         let mut pair = Pair::start(&world, &PairOptions { wiring, kuryr: &arguments.kuryr })?;
         let bare = (pair.one.spot(), pair.two.spot());
-        lines.push(measure(format!("bare link, {name}"), &bare.0, &bare.1, pair.two.address())?);
+        tell(measure(format!("bare link, {name}"), &bare.0, &bare.1, pair.two.address())?);
         for binding in bindings {
             pair.serve(Some(*binding))?;
-            lines.push(containers(&world, &pair, *binding)?);
+            tell(containers(&world, &pair, *binding)?);
         }
     }
     if arguments.json {
@@ -72,15 +87,6 @@ fn main() -> Result<()> {
                    "calls_to_stop": line.calls.map(|c| c.1)})
         });
         println!("{}", json!({"data_path": all.collect::<Vec<_>>()}));
-    } else {
-        println!(
-            "| between two guests | echo | longest | TCP | calls each of {AT_ONCE} at once: start, stop |"
-        );
-        println!("|---|---|---|---|---|");
-        for Line { what, echo, throughput, calls } in &lines {
-            let calls = calls.map(|(start, stop)| format!("{start:.2}, {stop:.2}")).unwrap_or_default();
-            println!("| {what} | {:.2} ms | {:.1} ms | {throughput:.0} Mbit/s | {calls} |", echo.0, echo.1);
-        }
     }
     Ok(())
 }

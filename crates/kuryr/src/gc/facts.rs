@@ -67,11 +67,9 @@ impl Inner {
         let inside = shared.is_some();
         facts.shared = shared;
         facts.ports.retain(|p| {
-            let subport = inside && p.device_owner == names::SUBPORT_OWNER;
-            // No host tells which machine it is for.
-            let here = inside && self.marks.ours(&p.description).is_some();
-            (p.device_owner == names::DEVICE_OWNER || subport)
-                && (here || !inside && p.host_id.as_ref() == Some(&self.settings.host))
+            // Inside a virtual machine no host tells which machine it is for.
+            self.is_for_containers_here(&p.device_owner, p.host_id.as_deref())
+                && (!inside || self.marks.ours(&p.description).is_some())
         });
         // Most hosts without it have no Open vSwitch at all.
         match self.host.switch.ports().await.on_switch("list ports of", "every bridge") {
@@ -87,6 +85,14 @@ impl Inner {
         }
         self.look_after_endpoints(&mut facts).await?;
         Ok(facts)
+    }
+
+    /// Whether owner and host are those of a port for containers here; inside a virtual machine there is no host to tell.
+    pub(super) fn is_for_containers_here(&self, owner: &str, host: Option<&str>) -> bool {
+        if self.guest.mode().is_some() {
+            return matches!(owner, names::DEVICE_OWNER | names::SUBPORT_OWNER);
+        }
+        owner == names::DEVICE_OWNER && host == Some(self.settings.host.as_str())
     }
 
     /// Name of the link of a port that stays, or in a virtual machine comes back, here.

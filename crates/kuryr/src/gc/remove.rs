@@ -70,19 +70,15 @@ impl Inner {
             Err(e) if e.is_not_found() => return Ok(true),
             other => other.doing("get port", id)?,
         };
-        let inside = self.guest.mode().is_some();
-        let subport = inside && port.device_owner == names::SUBPORT_OWNER;
-        let ours = (port.device_owner == names::DEVICE_OWNER || subport)
-            && (inside || port.host_id.as_ref() == Some(&self.settings.host))
-            && !Known::of(self).record(&port.device_id)
-            && self
-                .marks
-                .ours(&port.description)
-                .is_some_and(|mark| !Known::of(self).mark(&self.marks, mark));
+        let known = Known::of(self);
+        let ours = self.is_for_containers_here(&port.device_owner, port.host_id.as_deref())
+            && !known.record(&port.device_id)
+            && self.marks.ours(&port.description).is_some_and(|mark| !known.mark(&self.marks, mark));
         let link = self.link_of(id);
         if !ours || self.host.links.link_exists(&link).await.on_link("look up", &link)? {
             return Ok(false);
         }
+        let subport = port.device_owner == names::SUBPORT_OWNER;
         if let Some(trunk) = self.guest.trunk().await?.filter(|_| subport) {
             self.guest.trunks.detach(&trunk, id).await?;
         }

@@ -96,7 +96,7 @@ impl Upstreams {
             Ok(body) => body.to_bytes(),
             Err(error) => return failed(error.to_string()),
         };
-        match timeout(PATIENCE, upstream.ask(Request::from_parts(parts, body))).await {
+        match timeout(PATIENCE, upstream.ask_patiently(parts, body)).await {
             Ok(Ok(answer)) => answer.map(Body::from),
             Ok(Err(reason)) => failed(reason),
             Err(_) => failed(format!("nothing within {} s", PATIENCE.as_secs())),
@@ -114,6 +114,24 @@ impl Upstream {
         headers.insert("x-forwarded-proto", HeaderValue::from_static("http"));
         if let Ok(prefix) = HeaderValue::from_str(&format!("/{}", self.prefix)) {
             headers.insert("x-forwarded-prefix", prefix);
+        }
+    }
+
+    /// Asks once more when the service says nothing at all, which happens to those that recycle a worker or are short of
+    /// time, and when a second request has no second effect.
+    async fn ask_patiently(
+        &self,
+        parts: http::request::Parts,
+        body: Bytes,
+    ) -> Result<Response<Bytes>, String> {
+        let harmless = parts.method.is_safe() || parts.uri.path().ends_with("/auth/tokens");
+        let again = harmless.then(|| Request::from_parts(parts.clone(), body.clone()));
+        match (self.ask(Request::from_parts(parts, body)).await, again) {
+            (Err(reason), Some(again)) => {
+                tracing::warn!("{} at {} is asked again: {reason}", self.prefix, self.authority);
+                self.ask(again).await
+            }
+            (answer, _) => answer,
         }
     }
 

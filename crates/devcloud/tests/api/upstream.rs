@@ -226,3 +226,36 @@ async fn a_large_listing_comes_through_whole() {
     let answer = client().get(format!("http://{}/networking/", front.addr)).send().await.unwrap();
     assert_eq!(answer.bytes().await.unwrap().len(), 20 << 20);
 }
+
+/// The front of a service that hangs up on its first caller without a word and answers the others.
+async fn before_one_that_hangs_up_once() -> RunningFront {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut answers = false;
+        while let Ok((mut stream, _)) = listener.accept().await {
+            stream.read_exact(&mut [0; 16]).await.unwrap();
+            if std::mem::replace(&mut answers, true) {
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+                stream.write_all(answer).await.unwrap();
+            }
+        }
+    });
+    front(&[format!("identity={base}")]).await
+}
+
+#[tokio::test]
+async fn a_service_that_hangs_up_is_asked_again_if_that_changes_nothing() {
+    for (method, path, status) in [
+        (http::Method::GET, "users", 200),
+        (http::Method::POST, "auth/tokens", 200),
+        (http::Method::POST, "users", 502),
+        (http::Method::DELETE, "users/1", 502),
+    ] {
+        let front = before_one_that_hangs_up_once().await;
+        let url = format!("http://{}/identity/v3/{path}", front.addr);
+        let answer = reqwest::Client::new().request(method.clone(), url).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{method} {path}");
+    }
+}

@@ -116,12 +116,11 @@ impl Core {
                 return Err(self.still_used(before, error));
             }
         }
-        match &attached.id {
-            Some(id) => {
-                self.cloud.delete_attachment(id).await.map_err(|e| Error::cloud(&name, "detach it", e))?
-            }
-            None => self.drop_lost_attachment(record).await?,
+        // Some storage connects by itself after a reboot.
+        if let Some(link) = &attached.link {
+            self.host.disconnect(link, record.id()).await.map_err(failed)?;
         }
+        self.unclaim(record, attached.id.as_deref()).await?;
         self.at_rest(record)
     }
 

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use host_storage::connector::{self, Connection, Link, Machine};
 use host_storage::{BlockDevice, Error as HostError, Filesystem, Probe, Usage};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -42,8 +43,8 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> HostResult<T> + Send
 
 /// The device, if it is still the one that was proven.
 fn reopen(device: &Device) -> HostResult<BlockDevice> {
-    let path = device.path.to_string_lossy();
-    let found = host_storage::local::resolve(&path, &device.volume, device.size)?;
+    let found =
+        connector::prove(&Machine::default(), &device.link, &device.path, &device.volume, device.size)?;
     if found.number() == device.number {
         return Ok(found);
     }
@@ -107,20 +108,21 @@ impl HostStorage for LocalHost {
         Ok(connector)
     }
 
+    fn link(&self, connection: &Map<String, Value>, volume: &str) -> HostResult<Link> {
+        Ok(Connection::parse(connection, volume)?.link)
+    }
+
     async fn connect(&self, connection: &Map<String, Value>, volume: &str, size: u64) -> HostResult<Device> {
-        let text = |key: &str| connection.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let (kind, path, volume) = (text("driver_volume_type"), text("device_path"), volume.to_owned());
-        if !kind.eq_ignore_ascii_case("local") {
-            return Err(HostError::Connection {
-                volume,
-                reason: format!(
-                    "driver_volume_type {kind} is not supported, only local; choose another volume type"
-                ),
-            });
-        }
+        let (connection, volume) = (Connection::parse(connection, volume)?, volume.to_owned());
         blocking(move || {
-            let device = host_storage::local::resolve(&path, &volume, size)?;
-            Ok(Device { path: device.path().to_owned(), number: device.number(), size, volume })
+            let device = connector::connect(&Machine::default(), &connection, &volume, size)?;
+            Ok(Device {
+                path: device.path().to_owned(),
+                number: device.number(),
+                size,
+                volume,
+                link: connection.link,
+            })
         })
         .await
     }
@@ -205,6 +207,11 @@ impl HostStorage for LocalHost {
             _ => Ok(()),
         })
         .await
+    }
+
+    async fn disconnect(&self, link: &Link, volume: &str) -> HostResult<()> {
+        let (link, volume) = (link.clone(), volume.to_owned());
+        blocking(move || connector::disconnect(&Machine::default(), &link, &volume)).await
     }
 
     fn mountpoint(&self, name: &str) -> PathBuf {

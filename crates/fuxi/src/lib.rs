@@ -8,6 +8,7 @@
 mod adopt;
 mod attach;
 mod cinder;
+mod claim;
 mod content;
 mod create;
 mod detach;
@@ -17,6 +18,7 @@ mod ledger;
 mod lookup;
 mod marks;
 mod name;
+mod prepare;
 mod record;
 mod recover;
 mod remove;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use host_storage::Filesystem;
+use host_storage::connector::Link;
 use openstack::block_storage::Volume;
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +52,9 @@ pub(crate) struct Attached {
     pub(crate) boot_id: String,
     /// Cinder's id; absent while the call is under way.
     pub(crate) id: Option<String>,
+    /// How it is connected; written before anything is.
+    #[serde(default)]
+    pub(crate) link: Option<Link>,
     /// The proven device.
     pub(crate) device: Option<Device>,
     /// The filesystem that is mounted.

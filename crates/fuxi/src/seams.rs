@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
+use host_storage::connector::Link;
 use host_storage::{DeviceNumber, Filesystem, Usage};
 use openstack::block_storage::{Attachment, NewAttachment, NewVolume, Volume};
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,8 @@ pub struct Device {
     pub size: u64,
     /// The volume it was proven to be.
     pub volume: String,
+    /// How it came here.
+    pub link: Link,
 }
 
 /// What is on a device.
@@ -76,6 +79,9 @@ pub trait HostStorage: Send + Sync + std::fmt::Debug {
     async fn boot_id(&self) -> HostResult<String>;
     /// The connector properties Cinder's drivers want of a host.
     async fn connector(&self) -> HostResult<serde_json::Map<String, serde_json::Value>>;
+    /// How a volume would be connected, without secrets; nothing is done.
+    fn link(&self, connection: &serde_json::Map<String, serde_json::Value>, volume: &str)
+    -> HostResult<Link>;
     /// Connects a volume of `size` bytes and proves that the device is it.
     async fn connect(
         &self,
@@ -101,6 +107,8 @@ pub trait HostStorage: Send + Sync + std::fmt::Debug {
     async fn unmount(&self, device: &Device, name: &str) -> HostResult<()>;
     /// Proves that nobody holds the device any more and writes everything back.
     async fn release(&self, device: &Device) -> HostResult<()>;
+    /// Takes a released volume, or what a connect that failed left of it, off this host; repeated calls are fine.
+    async fn disconnect(&self, link: &Link, volume: &str) -> HostResult<()>;
     /// Where a volume of that name is mounted, if it is.
     fn mountpoint(&self, name: &str) -> PathBuf;
 }

@@ -34,6 +34,8 @@ pub(crate) struct State {
     pub(crate) content: BTreeMap<String, Content>,
     /// Mountpoint name to volume.
     pub(crate) mounts: BTreeMap<String, String>,
+    /// Volumes whose devices are on the host.
+    pub(crate) connected: BTreeSet<String>,
     /// Volumes that a container shows.
     pub(crate) users: BTreeSet<String>,
     /// Volumes that hold a user's data: a Mount of theirs was answered, or are the user's own.

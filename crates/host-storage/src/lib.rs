@@ -7,6 +7,7 @@
 //!
 //! All calls block; an asynchronous caller moves them to a blocking thread.
 
+pub mod connector;
 mod device;
 mod error;
 mod filesystem;

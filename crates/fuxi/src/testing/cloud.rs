@@ -124,6 +124,9 @@ impl BlockStorage for World {
             {
                 s.crimes.push("detached a volume in use".into());
             }
+            if s.connected.contains(&attachment.volume_id) {
+                s.crimes.push("detached a volume whose device is on the host".into());
+            }
             let left = s.attachments.values().any(|a| a.volume_id == attachment.volume_id);
             let volume = s.volumes.get_mut(&attachment.volume_id).unwrap();
             volume.attachments.retain(|a| a.attachment_id != id);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
+use host_storage::connector::Link;
 use host_storage::{DeviceNumber, Error as HostError, Filesystem, Usage};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -18,9 +19,12 @@ impl HostStorage for World {
     async fn connector(&self) -> HostResult<Map<String, Value>> {
         Ok(Map::new())
     }
+    fn link(&self, _: &Map<String, Value>, volume: &str) -> HostResult<Link> {
+        Ok(Link::Local { path: device_path(volume) })
+    }
     async fn connect(&self, _: &Map<String, Value>, volume: &str, size: u64) -> HostResult<Device> {
         self.host("connect", |s| {
-            let path = PathBuf::from(format!("/dev/of/{volume}"));
+            let path = device_path(volume);
             if s.volumes[volume].size << 30 != size {
                 return Err(HostError::WrongDevice {
                     path,
@@ -28,7 +32,15 @@ impl HostStorage for World {
                     reason: "its size".into(),
                 });
             }
-            Ok(Device { path, number: DeviceNumber { major: 7, minor: 9 }, size, volume: volume.into() })
+            s.connected.insert(volume.into());
+            let link = Link::Local { path: path.clone() };
+            Ok(Device {
+                path,
+                number: DeviceNumber { major: 7, minor: 9 },
+                size,
+                volume: volume.into(),
+                link,
+            })
         })
         .await
     }
@@ -85,7 +97,21 @@ impl HostStorage for World {
         })
         .await
     }
+    async fn disconnect(&self, _: &Link, volume: &str) -> HostResult<()> {
+        self.host("disconnect", |s| {
+            if s.mounts.values().any(|v| v == volume) || s.users.contains(volume) {
+                s.crimes.push("disconnected a volume in use".into());
+            }
+            s.connected.remove(volume);
+            Ok(())
+        })
+        .await
+    }
     fn mountpoint(&self, name: &str) -> PathBuf {
         PathBuf::from("/volumes").join(name)
     }
+}
+
+fn device_path(volume: &str) -> PathBuf {
+    PathBuf::from(format!("/dev/of/{volume}"))
 }

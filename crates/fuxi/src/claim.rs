@@ -1,0 +1,159 @@
+//! Claiming a volume for this host in the cloud, and giving the claim back: Cinder's attachments without a server.
+
+use openstack::block_storage::{Attachment, NewAttachment};
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use crate::record::Record;
+use crate::service::Core;
+use crate::{Error, Result};
+
+/// A volume that is this host's until it is given back.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    /// The attachment.
+    pub(crate) id: String,
+    /// How to reach the blocks; holds secrets.
+    pub(crate) connection: Map<String, Value>,
+}
+
+/// Why there is no claim.
+#[derive(Debug)]
+pub(crate) enum Unclaimed {
+    /// Refused: there is nothing to undo.
+    Refused(Error),
+    /// The answer was lost; [`Core::unclaim`] finds out.
+    Unknown(Error),
+}
+
+impl Core {
+    /// Claims the volume and has the storage export it to this host. Two hosts that try at once: one gets it.
+    pub(crate) async fn claim(&self, record: &Record) -> std::result::Result<Claim, Unclaimed> {
+        let name = &record.name;
+        let connector = self.host.connector().await.map_err(|e| Unclaimed::Refused(Error::host(name, e)))?;
+        let new = NewAttachment { volume_uuid: record.id().to_owned(), connector, mode: "rw" };
+        match self.cloud.create_attachment(&new).await {
+            Ok(attachment) => Ok(Claim { id: attachment.id, connection: attachment.connection_info }),
+            Err(error) if error.effect_unknown() => {
+                Err(Unclaimed::Unknown(Error::cloud(name, "attach it", error)))
+            }
+            Err(error) => Err(Unclaimed::Refused(self.why_not_claimed(record, error).await)),
+        }
+    }
+
+    /// Says that the volume is connected: from then on everybody sees it in use.
+    pub(crate) async fn complete(&self, record: &Record, id: &str) -> Result<()> {
+        match self.cloud.complete_attachment(id).await {
+            // Completing twice is harmless.
+            Err(e) if e.effect_unknown() => self.cloud.complete_attachment(id).await,
+            other => other,
+        }
+        .map_err(|e| Error::cloud(&record.name, "complete its attachment", e))
+    }
+
+    /// Gives the volume back. Without an `id` the answer of the claim was lost, and what it may have left is looked for.
+    pub(crate) async fn unclaim(&self, record: &Record, id: Option<&str>) -> Result<()> {
+        match id {
+            Some(id) => {
+                self.cloud.delete_attachment(id).await.map_err(|e| Error::cloud(&record.name, "detach it", e))
+            }
+            None => self.drop_lost_attachment(record).await,
+        }
+    }
+
+    /// Our filesystems have one writer. Both of two hosts that attach at once see each other here.
+    pub(crate) async fn refuse_second_writer(&self, record: &Record, own: &str) -> Result<()> {
+        let name = &record.name;
+        let all = self
+            .cloud
+            .list_attachments(record.id())
+            .await
+            .map_err(|e| Error::cloud(name, "look at its attachments", e))?;
+        match all.iter().find(|a| a.id != own) {
+            None => Ok(()),
+            Some(other) => Err(Error::InUse {
+                name: name.clone(),
+                by: format!(
+                    "attachment {} exists elsewhere, and two hosts would destroy its filesystem; detach it there",
+                    other.id
+                ),
+            }),
+        }
+    }
+
+    async fn why_not_claimed(&self, record: &Record, error: openstack::Error) -> Error {
+        let name = &record.name;
+        if error.is_not_found() {
+            return Error::refused(
+                name,
+                format!("Cinder volume {} no longer exists; docker volume rm {name}", record.id()),
+            );
+        }
+        match self.cloud.get_volume(record.id()).await {
+            Ok(volume) if volume.status != "available" => {
+                let holders: Vec<_> = volume
+                    .attachments
+                    .iter()
+                    .map(|a| {
+                        let holder = a.host_name.as_deref().or(a.server_id.as_deref());
+                        format!("{} (attachment {})", holder.unwrap_or("an unnamed host"), a.attachment_id)
+                    })
+                    .collect();
+                let by = if holders.is_empty() {
+                    String::new()
+                } else {
+                    format!(", held by {}", holders.join(", "))
+                };
+                Error::InUse {
+                    name: name.clone(),
+                    by: format!(
+                        "Cinder volume {} is {}{by}; stop what uses it there, then try again",
+                        volume.id, volume.status
+                    ),
+                }
+            }
+            _ => Error::cloud(name, "attach it", error),
+        }
+    }
+
+    /// Deletes the attachment whose `POST` answer was lost, if there is one. Cinder shows neither host nor connector of an
+    /// attachment; but ours is the one that is never completed: another host's becomes `attached` within moments, a
+    /// server's names the server.
+    async fn drop_lost_attachment(&self, record: &Record) -> Result<()> {
+        let name = &record.name;
+        let list = async || {
+            let all = self.cloud.list_attachments(record.id()).await;
+            match all {
+                Err(e) if e.is_not_found() => Ok(Vec::new()),
+                other => other.map_err(|e| Error::cloud(name, "look for a lost attachment", e)),
+            }
+        };
+        let ours = |a: &Attachment| {
+            a.instance.is_none() && ["reserved", "attaching", "error_attaching"].contains(&a.status.as_str())
+        };
+        let started = Instant::now();
+        let mut pause = self.settings.poll_first;
+        let mut suspects: Vec<_> = list().await?.into_iter().filter(ours).map(|a| a.id).collect();
+        while !suspects.is_empty() && started.elapsed() < self.settings.lost_after {
+            self.wait(&mut pause).await;
+            let now: Vec<_> = list().await?.into_iter().filter(ours).map(|a| a.id).collect();
+            suspects.retain(|s| now.contains(s));
+        }
+        if suspects.len() > 1 {
+            return Err(Error::refused(
+                name,
+                format!(
+                    "attachments {} are unfinished and one is ours; delete the dead ones",
+                    suspects.join(", ")
+                ),
+            ));
+        }
+        for suspect in suspects {
+            self.cloud
+                .delete_attachment(&suspect)
+                .await
+                .map_err(|e| Error::cloud(name, "drop a lost attachment", e))?;
+        }
+        Ok(())
+    }
+}

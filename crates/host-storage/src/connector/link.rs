@@ -1,0 +1,17 @@
+//! How a volume reaches this host, as it is written down.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// How a volume reaches this host, without secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "driver", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Link {
+    /// It is a block device of this host already.
+    Local {
+        /// Below `/dev`.
+        path: PathBuf,
+    },
+}

@@ -1,0 +1,100 @@
+//! Ways from a storage system to a block device of this host, one module each.
+//!
+//! Cinder answers an attachment with *connection information*: which driver, and that driver's own keys. Here it becomes
+//! a [`Connection`]: a [`Link`] without secrets, which may be written down before anything is done and suffices to find,
+//! prove, grow and let go of the device after a crash, and [`Secrets`], which are used once and never written.
+//!
+//! Source: os-brick's connectors, whose keys Cinder's drivers write.
+
+mod link;
+mod machine;
+mod secrets;
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+pub use link::Link;
+pub use machine::Machine;
+pub use secrets::Secrets;
+
+use crate::{BlockDevice, Error, Result, local};
+
+/// What Cinder says of an attached volume.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// How to reach it.
+    pub link: Link,
+    /// With what.
+    pub secrets: Secrets,
+}
+
+impl Connection {
+    /// Reads an attachment's connection information: `driver_volume_type` beside the driver's own keys.
+    ///
+    /// # Errors
+    /// [`Error::Connection`] for a driver that is not served, or keys that are missing or cannot be.
+    pub fn parse(info: &Map<String, Value>, volume: &str) -> Result<Self> {
+        let text = |key: &str| info.get(key).and_then(Value::as_str).unwrap_or_default();
+        let kind = text("driver_volume_type").to_ascii_lowercase();
+        match kind.as_str() {
+            "local" => {
+                let path = Path::new(text("device_path")).to_owned();
+                Ok(Self { link: Link::Local { path }, secrets: Secrets::default() })
+            }
+            _ => Err(Error::Connection {
+                volume: volume.to_owned(),
+                reason: format!(
+                    "driver_volume_type {kind} is not supported, only local; choose another volume type"
+                ),
+            }),
+        }
+    }
+}
+
+/// Brings the volume's device to this host unless it is there, and proves that it is that volume. Repeated calls are
+/// fine. When it fails, [`disconnect`] takes away what it may have left.
+///
+/// # Errors
+/// [`Error::WrongDevice`] when what came is not the volume; what the driver's own steps answer.
+pub fn connect(machine: &Machine, connection: &Connection, volume: &str, size: u64) -> Result<BlockDevice> {
+    let _ = machine;
+    match &connection.link {
+        Link::Local { path } => local::resolve(&path.to_string_lossy(), volume, size),
+    }
+}
+
+/// Opens the device that was connected by `link` and proves anew that it is that volume of `size` bytes.
+///
+/// # Errors
+/// [`Error::WrongDevice`] when it is not.
+pub fn prove(machine: &Machine, link: &Link, path: &Path, volume: &str, size: u64) -> Result<BlockDevice> {
+    let _ = machine;
+    match link {
+        Link::Local { .. } => local::resolve(&path.to_string_lossy(), volume, size),
+    }
+}
+
+/// Takes the volume's device, and what leads to nothing else, off this host. The caller has unmounted it and proven that
+/// nobody holds it. What is not there, or only half, is fine; other volumes of the same storage stay.
+///
+/// # Errors
+/// What is still there and why; calling again is fine.
+pub fn disconnect(machine: &Machine, link: &Link, volume: &str) -> Result<()> {
+    let _ = (machine, volume);
+    match link {
+        // It was this host's before, and its driver takes it away.
+        Link::Local { .. } => Ok(()),
+    }
+}
+
+/// Has the kernel look again at the size of a device after its volume grew.
+///
+/// # Errors
+/// What the driver's own steps answer.
+pub fn rescan(machine: &Machine, link: &Link, volume: &str) -> Result<()> {
+    let _ = (machine, volume);
+    match link {
+        Link::Local { .. } => Ok(()),
+    }
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use openstack::Result;
-use openstack::block_storage::{Attachment, Client, NewAttachment, NewVolume, Volume};
+use openstack::block_storage::{Attachment, Client, NewAttachment, NewVolume, Snapshot, Volume};
 
 use crate::BlockStorage;
 
@@ -39,5 +39,28 @@ impl BlockStorage for Client {
     }
     async fn delete_attachment(&self, id: &str) -> Result<()> {
         Client::delete_attachment(self, id).await
+    }
+    async fn extend_volume(&self, id: &str, gib: u64) -> Result<()> {
+        Client::extend_volume(self, id, gib).await
+    }
+    async fn create_snapshot(
+        &self,
+        volume: &str,
+        name: &str,
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<Snapshot> {
+        Client::create_snapshot(self, volume, name, metadata).await
+    }
+    async fn get_snapshot(&self, id: &str) -> Result<Snapshot> {
+        Client::get_snapshot(self, id).await
+    }
+    async fn list_snapshots(&self, volume: &str) -> Result<Vec<Snapshot>> {
+        Client::list_snapshots(self, volume).await
+    }
+    async fn delete_snapshot(&self, id: &str) -> Result<()> {
+        Client::delete_snapshot(self, id).await
+    }
+    async fn explain(&self, resource: &str) -> Result<Option<String>> {
+        Client::explain(self, resource).await
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use host_storage::connector::Link;
 use host_storage::{DeviceNumber, Filesystem, Usage};
-use openstack::block_storage::{Attachment, NewAttachment, NewVolume, Volume};
+use openstack::block_storage::{Attachment, NewAttachment, NewVolume, Snapshot, Volume};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -33,6 +33,23 @@ pub trait BlockStorage: Send + Sync + std::fmt::Debug {
     async fn list_attachments(&self, volume: &str) -> openstack::Result<Vec<Attachment>>;
     /// Gives the volume back.
     async fn delete_attachment(&self, id: &str) -> openstack::Result<()>;
+    /// Starts growing a volume to that many GiB, in use or not.
+    async fn extend_volume(&self, id: &str, gib: u64) -> openstack::Result<()>;
+    /// Starts making a snapshot of a volume, in use or not.
+    async fn create_snapshot(
+        &self,
+        volume: &str,
+        name: &str,
+        metadata: &BTreeMap<String, String>,
+    ) -> openstack::Result<Snapshot>;
+    /// One snapshot.
+    async fn get_snapshot(&self, id: &str) -> openstack::Result<Snapshot>;
+    /// A volume's snapshots.
+    async fn list_snapshots(&self, volume: &str) -> openstack::Result<Vec<Snapshot>>;
+    /// Starts deleting a snapshot.
+    async fn delete_snapshot(&self, id: &str) -> openstack::Result<()>;
+    /// What Cinder tells of a failure that came after its answer.
+    async fn explain(&self, resource: &str) -> openstack::Result<Option<String>>;
 }
 
 /// Result of a host operation.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use host_storage::Error as HostError;
-use openstack::block_storage::{Attachment, Volume};
+use openstack::block_storage::{Attachment, Snapshot, Volume};
 use openstack::{ApiError, Error as CloudError};
 use serde_json::Value;
 
@@ -31,6 +31,11 @@ impl Fault {
 pub(crate) struct State {
     pub(crate) volumes: BTreeMap<String, Volume>,
     pub(crate) attachments: BTreeMap<String, Attachment>,
+    pub(crate) snapshots: BTreeMap<String, Snapshot>,
+    /// What attachments' connectors called their mountpoints.
+    pub(crate) devices: BTreeMap<String, String>,
+    /// What Cinder says of its last failure.
+    pub(crate) explanation: Option<String>,
     pub(crate) content: BTreeMap<String, Content>,
     /// Mountpoint name to volume.
     pub(crate) mounts: BTreeMap<String, String>,
@@ -246,6 +251,9 @@ impl State {
         }
         for volume in self.volumes.values_mut().filter(|v| v.status == "creating") {
             volume.status = "available".into();
+        }
+        for snapshot in self.snapshots.values_mut() {
+            snapshot.status = "available".into();
         }
     }
 

@@ -174,3 +174,46 @@ async fn a_missing_volume_is_deleted_and_other_faults_are_read() {
     let error = client.create_volume(&NewVolume::default()).await.unwrap_err();
     assert!(error.is_over_quota() && !error.effect_unknown(), "{error}");
 }
+
+#[tokio::test]
+async fn a_snapshot_of_a_volume_in_use_is_forced_where_that_is_not_implied() {
+    let made = || {
+        answer(
+            202,
+            &json!({ "snapshot": { "id": "s", "volume_id": "v", "status": "creating", "size": 2, "name": null } }),
+        )
+    };
+    for (offered, force, header) in [("3.60", Some(true), None), ("3.71", None, Some("volume 3.66"))] {
+        let cloud = Cloud::start(move |seen, n| match seen.line().as_str() {
+            "POST /volume/v3/p1/snapshots" => made(),
+            _ => cinder(offered)(seen, n),
+        })
+        .await;
+        let metadata = [("k".to_owned(), "x".to_owned())].into();
+        let snapshot = cloud.block_storage().create_snapshot("v", "n", &metadata).await.unwrap();
+        assert_eq!((snapshot.id.as_str(), snapshot.size, snapshot.name.as_str()), ("s", 2, ""));
+        let call = cloud.calls().pop().unwrap();
+        assert_eq!(call.body["snapshot"]["force"].as_bool(), force, "{offered}");
+        assert_eq!(call.body["snapshot"]["metadata"], json!({ "k": "x" }));
+        assert_eq!(call.headers.get("openstack-api-version").map(|h| h.to_str().unwrap()), header);
+    }
+}
+
+#[tokio::test]
+async fn the_newest_message_explains_a_failure() {
+    let cloud = Cloud::start(|seen, n| match seen.line().as_str() {
+        "GET /volume/v3/p1/messages?resource_uuid=v" => answer(
+            200,
+            &json!({ "messages": [
+            { "id": "1", "user_message": "no host", "created_at": "2026-01-02T00:00:00" },
+            { "id": "2", "user_message": "older", "created_at": "2026-01-01T00:00:00" },
+        ] }),
+        ),
+        _ => cinder("3.60")(seen, n),
+    })
+    .await;
+    assert_eq!(cloud.block_storage().explain("v").await.unwrap().as_deref(), Some("no host"));
+    assert!(cloud.calls().pop().unwrap().target.ends_with("/messages?resource_uuid=v"));
+    let cloud = Cloud::start(cinder("3.0")).await;
+    assert_eq!(cloud.block_storage().explain("v").await.unwrap(), None);
+}

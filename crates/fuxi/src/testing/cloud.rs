@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use openstack::block_storage::{Attachment, NewAttachment, NewVolume, Volume, VolumeAttachment};
+use openstack::block_storage::{Attachment, NewAttachment, NewVolume, Snapshot, Volume, VolumeAttachment};
 use serde_json::{Map, json};
 
 use super::{ADOPTABLE, World, refused, volume};
@@ -89,6 +89,9 @@ impl BlockStorage for World {
                 instance: None,
                 connection_info,
             };
+            if let Some(text) = new.connector.get("mountpoint").and_then(|m| m.as_str()) {
+                s.devices.insert(attachment.id.clone(), text.to_owned());
+            }
             s.attachments.insert(attachment.id.clone(), attachment.clone());
             Ok(attachment)
         })
@@ -102,6 +105,8 @@ impl BlockStorage for World {
                 attachment_id: id.into(),
                 server_id: None,
                 host_name: Some("elsewhere".into()),
+                device: s.devices.get(id).cloned(),
+                attached_at: None,
             };
             let volume = s.volumes.get_mut(&attachment.volume_id).unwrap();
             volume.status = "in-use".into();
@@ -134,5 +139,65 @@ impl BlockStorage for World {
             Ok(())
         })
         .await
+    }
+    async fn extend_volume(&self, id: &str, gib: u64) -> openstack::Result<()> {
+        self.cloud("extend volume", |s| {
+            let volume = s.find(id)?;
+            if gib <= volume.size || !["available", "in-use"].contains(&volume.status.as_str()) {
+                return Err(refused(400, "New size for extend must be greater than current size."));
+            }
+            volume.size = gib;
+            Ok(())
+        })
+        .await
+    }
+    async fn create_snapshot(
+        &self,
+        volume: &str,
+        name: &str,
+        metadata: &BTreeMap<String, String>,
+    ) -> openstack::Result<Snapshot> {
+        self.cloud("create snapshot", |s| {
+            let size = s.find(volume)?.size;
+            s.next += 1;
+            let snapshot = Snapshot {
+                id: format!("cccccccc-0000-4000-8000-{:012}", s.next),
+                name: name.into(),
+                volume_id: volume.into(),
+                status: "creating".into(),
+                size,
+                metadata: metadata.clone(),
+                created_at: "2026-01-02T03:04:05.000000".into(),
+            };
+            s.snapshots.insert(snapshot.id.clone(), snapshot.clone());
+            Ok(snapshot)
+        })
+        .await
+    }
+    async fn get_snapshot(&self, id: &str) -> openstack::Result<Snapshot> {
+        self.cloud("get snapshot", |s| {
+            let found = s.snapshots.get(id).cloned().ok_or_else(|| refused(404, "no such snapshot"));
+            s.look();
+            found
+        })
+        .await
+    }
+    async fn list_snapshots(&self, volume: &str) -> openstack::Result<Vec<Snapshot>> {
+        self.cloud("list snapshots", |s| {
+            let found = s.snapshots.values().filter(|x| x.volume_id == volume).cloned().collect();
+            s.look();
+            Ok(found)
+        })
+        .await
+    }
+    async fn delete_snapshot(&self, id: &str) -> openstack::Result<()> {
+        self.cloud("delete snapshot", |s| {
+            s.snapshots.remove(id);
+            Ok(())
+        })
+        .await
+    }
+    async fn explain(&self, _: &str) -> openstack::Result<Option<String>> {
+        self.cloud("explain", |s| Ok(s.explanation.clone())).await
     }
 }

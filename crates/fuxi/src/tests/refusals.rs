@@ -165,7 +165,7 @@ async fn a_volume_attached_elsewhere_is_refused_with_its_holder() {
         volume.attachments.push(openstack::block_storage::VolumeAttachment {
             attachment_id: "att-9".into(),
             server_id: Some("server-7".into()),
-            host_name: None,
+            ..Default::default()
         });
     }
     let mount = service.mount("v", "a").await.unwrap_err().to_string();

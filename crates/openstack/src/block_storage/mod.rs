@@ -1,8 +1,10 @@
 //! Cinder (block storage API v3).
 
 mod attachments;
+mod messages;
 mod metadata_filter;
 mod model;
+mod snapshots;
 mod volumes;
 
 use http::Method;

@@ -52,7 +52,7 @@ pub struct Volume {
 }
 
 /// An attachment as a volume's detail view shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VolumeAttachment {
     /// UUID of the attachment.
     #[serde(default)]
@@ -63,6 +63,12 @@ pub struct VolumeAttachment {
     /// Host; hidden from ordinary users since 2025.2.
     #[serde(default)]
     pub host_name: Option<String>,
+    /// The connector's `mountpoint`: free text of whoever attached it.
+    #[serde(default)]
+    pub device: Option<String>,
+    /// ISO 8601, UTC without zone.
+    #[serde(default)]
+    pub attached_at: Option<String>,
 }
 
 fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
@@ -97,6 +103,28 @@ pub struct NewVolume {
     /// Make it from this volume.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_volid: Option<String>,
+}
+
+/// A snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// UUID.
+    pub id: String,
+    /// Name, not unique; `null` becomes empty.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub name: String,
+    /// Of this volume.
+    pub volume_id: String,
+    /// `creating`, `available`, `deleting`, `error`, `error_deleting`, ...
+    pub status: String,
+    /// The volume's size when it was taken, in GiB.
+    pub size: u64,
+    /// Keys and values of its owner.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+    /// ISO 8601, UTC without zone.
+    #[serde(default)]
+    pub created_at: String,
 }
 
 /// An attachment (`/v3/attachments`, microversion 3.27).

@@ -9,7 +9,8 @@ use crate::record::{Attached, Record, Stage};
 use crate::service::Core;
 use crate::{Device, Error, Result};
 
-const GIB: u64 = 1 << 30;
+/// Bytes of a GiB.
+pub(crate) const GIB: u64 = 1 << 30;
 impl Core {
     pub(crate) async fn mount(&self, name: &str, id: &str) -> Result<PathBuf> {
         self.ledger.set_due(name, None);

@@ -4,6 +4,7 @@ use openstack::block_storage::{Attachment, NewAttachment};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
+use crate::holder::{self, Holder};
 use crate::record::Record;
 use crate::service::Core;
 use crate::{Error, Result};
@@ -30,7 +31,11 @@ impl Core {
     /// Claims the volume and has the storage export it to this host. Two hosts that try at once: one gets it.
     pub(crate) async fn claim(&self, record: &Record) -> std::result::Result<Claim, Unclaimed> {
         let name = &record.name;
-        let connector = self.host.connector().await.map_err(|e| Unclaimed::Refused(Error::host(name, e)))?;
+        let mut connector =
+            self.host.connector().await.map_err(|e| Unclaimed::Refused(Error::host(name, e)))?;
+        let host = connector.get("host").and_then(Value::as_str).unwrap_or_default();
+        let place = holder::place(host, &self.host.mountpoint(name));
+        connector.insert("mountpoint".to_owned(), place.into());
         let new = NewAttachment { volume_uuid: record.id().to_owned(), connector, mode: "rw" };
         match self.cloud.create_attachment(&new).await {
             Ok(attachment) => Ok(Claim { id: attachment.id, connection: attachment.connection_info }),
@@ -91,23 +96,17 @@ impl Core {
         }
         match self.cloud.get_volume(record.id()).await {
             Ok(volume) if volume.status != "available" => {
-                let holders: Vec<_> = volume
-                    .attachments
-                    .iter()
-                    .map(|a| {
-                        let holder = a.host_name.as_deref().or(a.server_id.as_deref());
-                        format!("{} (attachment {})", holder.unwrap_or("an unnamed host"), a.attachment_id)
-                    })
-                    .collect();
-                let by = if holders.is_empty() {
-                    String::new()
+                let holders = Holder::all(&volume, None);
+                let (by, fence) = if holders.is_empty() {
+                    (String::new(), String::new())
                 } else {
-                    format!(", held by {}", holders.join(", "))
+                    let by = format!(", held by {}", holder::describe(&holders));
+                    (by, format!("; if that host is dead and off: kuryr volume fence {name}"))
                 };
                 Error::InUse {
                     name: name.clone(),
                     by: format!(
-                        "Cinder volume {} is {}{by}; stop what uses it there, then try again",
+                        "Cinder volume {} is {}{by}; stop what uses it there, then try again{fence}",
                         volume.id, volume.status
                     ),
                 }

@@ -48,11 +48,15 @@ fn reopen(device: &Device) -> HostResult<BlockDevice> {
     if found.number() == device.number {
         return Ok(found);
     }
-    Err(HostError::WrongDevice {
+    Err(another_number(device, &found))
+}
+
+fn another_number(device: &Device, found: &BlockDevice) -> HostError {
+    HostError::WrongDevice {
         path: device.path.clone(),
         volume: device.volume.clone(),
         reason: format!("it is device {} instead of {}", found.number(), device.number),
-    })
+    }
 }
 
 /// The device, or `None` when it is gone and nothing is mounted in its place: then there is nothing to let go.
@@ -212,6 +216,30 @@ impl HostStorage for LocalHost {
     async fn disconnect(&self, link: &Link, volume: &str) -> HostResult<()> {
         let (link, volume) = (link.clone(), volume.to_owned());
         blocking(move || connector::disconnect(&Machine::default(), &link, &volume)).await
+    }
+
+    async fn sync(&self, name: &str) -> HostResult<()> {
+        let path = self.base.join(name);
+        blocking(move || host_storage::flush(&path)).await
+    }
+
+    async fn resize(&self, device: &Device, size: u64) -> HostResult<Device> {
+        let device = device.clone();
+        blocking(move || {
+            let machine = Machine::default();
+            connector::rescan(&machine, &device.link, &device.volume)?;
+            let found = connector::prove(&machine, &device.link, &device.path, &device.volume, size)?;
+            if found.number() != device.number {
+                return Err(another_number(&device, &found));
+            }
+            Ok(Device { size, ..device })
+        })
+        .await
+    }
+
+    async fn grow(&self, device: &Device, filesystem: Filesystem, name: &str) -> HostResult<()> {
+        let (device, path) = (device.clone(), self.base.join(name));
+        blocking(move || host_storage::grow(&reopen(&device)?, filesystem, &path)).await
     }
 
     fn mountpoint(&self, name: &str) -> PathBuf {

@@ -3,6 +3,7 @@
 use openstack::block_storage::Volume;
 use tokio::time::Instant;
 
+use crate::holder::{self, Holder};
 use crate::record::{Origin, Record, Stage};
 use crate::service::Core;
 use crate::{Error, Result};
@@ -166,17 +167,13 @@ fn attached_elsewhere(record: &Record, volume: &Volume) -> Option<Error> {
     if !busy && volume.attachments.is_empty() {
         return None;
     }
-    let holder = volume.attachments.first().map(|a| {
-        let name = a.host_name.as_deref().or(a.server_id.as_deref()).unwrap_or("another host");
-        format!("attached to {name} (attachment {})", a.attachment_id)
-    });
+    let holders = Holder::all(volume, None);
+    let by = if holders.is_empty() { "another host".to_owned() } else { holder::describe(&holders) };
     Some(Error::InUse {
         name: record.name.clone(),
         by: format!(
-            "Cinder volume {} is {}, {}; remove it there, or stop its container first",
-            volume.id,
-            volume.status,
-            holder.unwrap_or_else(|| "held by another host".into())
+            "Cinder volume {} is {}, held by {by}; remove it there, or stop its container first",
+            volume.id, volume.status
         ),
     })
 }

@@ -126,6 +126,12 @@ pub trait HostStorage: Send + Sync + std::fmt::Debug {
     async fn release(&self, device: &Device) -> HostResult<()>;
     /// Takes a released volume, or what a connect that failed left of it, off this host; repeated calls are fine.
     async fn disconnect(&self, link: &Link, volume: &str) -> HostResult<()>;
+    /// Writes back what is not on the device yet of the filesystem mounted under that name.
+    async fn sync(&self, name: &str) -> HostResult<()>;
+    /// Has the kernel see that the device grew to `size` bytes, and proves it anew.
+    async fn resize(&self, device: &Device, size: u64) -> HostResult<Device>;
+    /// Grows the mounted filesystem to the size of its device; one that fills it is left as it is.
+    async fn grow(&self, device: &Device, filesystem: Filesystem, name: &str) -> HostResult<()>;
     /// Where a volume of that name is mounted, if it is.
     fn mountpoint(&self, name: &str) -> PathBuf;
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ledger::Ledger;
+use crate::manage::Progress;
 use crate::marks::Marks;
 use crate::record::Record;
 use crate::request::Request;
@@ -31,6 +32,7 @@ pub(crate) struct Core {
     pub(crate) ledger: Ledger,
     pub(crate) cloud: Arc<dyn BlockStorage>,
     pub(crate) host: Arc<dyn HostStorage>,
+    pub(crate) progress: Progress,
     /// Held by the one list call under way.
     pub(crate) refreshing: tokio::sync::Mutex<()>,
 }
@@ -61,7 +63,15 @@ impl Service {
         let marks = Marks::new(&settings.label);
         let ledger = Ledger::open(state)?;
         Ok(Self {
-            core: Arc::new(Core { settings, marks, ledger, cloud, host, refreshing: Default::default() }),
+            core: Arc::new(Core {
+                settings,
+                marks,
+                ledger,
+                cloud,
+                host,
+                progress: Progress::default(),
+                refreshing: Default::default(),
+            }),
         })
     }
 
@@ -170,7 +180,7 @@ impl Service {
     }
 
     /// Runs `work` when it is the volume's turn. It goes on when the caller has gone or his time is up.
-    async fn job<T, F, W>(&self, name: String, action: &'static str, work: W) -> Result<T>
+    pub(crate) async fn job<T, F, W>(&self, name: String, action: &'static str, work: W) -> Result<T>
     where
         T: Send + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
@@ -182,6 +192,7 @@ impl Service {
         tokio::spawn(async move {
             let _turn = core.ledger.turn(&job_name).lock_owned().await;
             let result = work(core.clone()).await;
+            core.progress.end(&job_name);
             if let Err(Err(error)) = sender.send(result) {
                 tracing::warn!(volume = job_name, %error, "failed after its caller had gone");
             }

@@ -41,6 +41,8 @@ pub(crate) struct State {
     pub(crate) mounts: BTreeMap<String, String>,
     /// Volumes whose devices are on the host.
     pub(crate) connected: BTreeSet<String>,
+    /// Volumes whose filesystems were grown, and to how many bytes.
+    pub(crate) grown: BTreeMap<String, u64>,
     /// Volumes that a container shows.
     pub(crate) users: BTreeSet<String>,
     /// Volumes that hold a user's data: a Mount of theirs was answered, or are the user's own.

@@ -304,3 +304,40 @@ fn the_local_connector_proves_size_and_backing_file() {
     assert!(matches!(local::resolve("/dev/null", VOLUME, 1), Err(Error::NotABlockDevice { .. })));
     assert_eq!(disk.open().facts().backing_file.as_deref(), Some(Path::new(&disk.file)));
 }
+
+#[test]
+fn a_mounted_filesystem_grows_with_its_device() {
+    if !in_own_namespace("a_mounted_filesystem_grows_with_its_device") {
+        return;
+    }
+    for filesystem in [Filesystem::Ext4, Filesystem::Xfs, Filesystem::Btrfs] {
+        let disk = Loop::new(512 * MIB);
+        let Probe::Blank(proof) = disk.probe() else { panic!("not blank") };
+        host_storage::make_filesystem(proof, filesystem, Uuid::new_v4()).unwrap();
+        let mountpoint = disk.dir.path().join("mnt");
+        std::fs::create_dir(&mountpoint).unwrap();
+        host_storage::mount(&disk.open(), filesystem, "", &mountpoint).unwrap();
+        let blocks = || rustix::fs::statvfs(&mountpoint).map(|s| s.f_blocks * s.f_frsize).unwrap();
+        let before = blocks();
+        host_storage::grow(&disk.open(), filesystem, &mountpoint).unwrap();
+        assert_eq!(blocks(), before, "{filesystem} grew beyond its device");
+        File::options().write(true).open(&disk.file).unwrap().set_len(1024 * MIB).unwrap();
+        disk.run("losetup", &["--set-capacity"]);
+        if filesystem == Filesystem::Ext4 && !may_use_more_than_others() {
+            let error = host_storage::grow(&disk.open(), filesystem, &mountpoint).unwrap_err().to_string();
+            assert!(error.ends_with("needs CAP_SYS_RESOURCE to grow a mounted ext4"), "{error}");
+            host_storage::unmount(&disk.open(), &mountpoint).unwrap();
+            continue;
+        }
+        host_storage::grow(&disk.open(), filesystem, &mountpoint).unwrap();
+        assert!(blocks() > before + 400 * MIB, "{filesystem}: {} after {before}", blocks());
+        host_storage::unmount(&disk.open(), &mountpoint).unwrap();
+    }
+}
+
+/// `CAP_SYS_RESOURCE`, which not every test machine gives.
+fn may_use_more_than_others() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|l| l.strip_prefix("CapEff:")).unwrap();
+    u64::from_str_radix(line.trim(), 16).unwrap() & (1 << 24) != 0
+}

@@ -107,6 +107,28 @@ impl HostStorage for World {
         })
         .await
     }
+    async fn sync(&self, name: &str) -> HostResult<()> {
+        self.host("sync", |s| {
+            if !s.mounts.contains_key(name) {
+                s.crimes.push("wrote back what is not mounted".into());
+            }
+            Ok(())
+        })
+        .await
+    }
+    async fn resize(&self, device: &Device, size: u64) -> HostResult<Device> {
+        self.host("resize", |s| s.check_exported(device).map(|()| Device { size, ..device.clone() })).await
+    }
+    async fn grow(&self, device: &Device, _: Filesystem, name: &str) -> HostResult<()> {
+        self.host("grow", |s| {
+            if s.mounts.get(name) != Some(&device.volume) {
+                s.crimes.push("grew a filesystem that is not mounted".into());
+            }
+            s.grown.insert(device.volume.clone(), device.size);
+            Ok(())
+        })
+        .await
+    }
     fn mountpoint(&self, name: &str) -> PathBuf {
         PathBuf::from("/volumes").join(name)
     }

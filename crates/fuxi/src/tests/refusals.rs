@@ -169,9 +169,9 @@ async fn a_volume_attached_elsewhere_is_refused_with_its_holder() {
         });
     }
     let mount = service.mount("v", "a").await.unwrap_err().to_string();
-    assert!(mount.contains("in-use, held by server-7 (attachment att-9)"), "{mount}");
+    assert!(mount.contains("in-use, held by server server-7 (attachment att-9)"), "{mount}");
     let remove = service.remove("v").await.unwrap_err().to_string();
-    assert!(remove.contains("attached to server-7"), "{remove}");
+    assert!(remove.contains("held by server server-7"), "{remove}");
     assert_eq!(world.state().volumes.len(), 2);
 }
 

@@ -148,6 +148,7 @@ impl Core {
                 });
             };
             record.volume_id = Some(ours.id.clone());
+            self.progress.note(&name, format!("Cinder volume {}: {}", ours.id, ours.status));
             if ours.status.starts_with("error") {
                 return Err(Error::refused(
                     &name,

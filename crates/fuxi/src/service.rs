@@ -179,8 +179,25 @@ impl Service {
         Status { label: self.core.settings.label.clone(), volumes }
     }
 
-    /// Runs `work` when it is the volume's turn. It goes on when the caller has gone or his time is up.
+    /// Runs `work` when it is the volume's turn. It goes on when the caller has gone or Docker's time is up.
     pub(crate) async fn job<T, F, W>(&self, name: String, action: &'static str, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+        W: FnOnce(Arc<Core>) -> F + Send + 'static,
+    {
+        let within = self.core.settings.answer_within;
+        self.job_within(within, name, action, work).await
+    }
+
+    /// [`Self::job`] for a caller who has more patience than Docker.
+    pub(crate) async fn job_within<T, F, W>(
+        &self,
+        within: Duration,
+        name: String,
+        action: &'static str,
+        work: W,
+    ) -> Result<T>
     where
         T: Send + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
@@ -197,7 +214,7 @@ impl Service {
                 tracing::warn!(volume = job_name, %error, "failed after its caller had gone");
             }
         });
-        answer(&name, action, self.core.settings.answer_within, receiver).await
+        answer(&name, action, within, receiver).await
     }
 }
 

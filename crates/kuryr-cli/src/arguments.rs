@@ -21,6 +21,8 @@ pub(crate) enum Command {
     Status(StatusArguments),
     /// Find ports, groups, links and so on of this host that nobody remembers, and remove those that are provably ours.
     Gc(GcArguments),
+    /// Look at volumes and do to them what Docker has no words for.
+    Volume(VolumeArguments),
     /// Check the configuration, or print a sample of it.
     Config(ConfigArguments),
     /// See it work: containers on Neutron networks, volumes on Cinder, all on this machine and all gone afterwards.
@@ -89,6 +91,83 @@ pub(crate) struct GcArguments {
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VolumeArguments {
+    #[command(flatten)]
+    pub(crate) sources: ConfigSources,
+    /// Print one JSON object or list.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) action: VolumeAction,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum VolumeAction {
+    /// All volumes with our mark.
+    Ls,
+    /// One volume: its state here and in the cloud, and who has it.
+    Show {
+        /// Docker's name of it.
+        name: String,
+    },
+    /// Make a Cinder volume that exists a Docker volume; `docker volume rm` gives it back.
+    Adopt {
+        /// Docker's name of it.
+        name: String,
+        /// Cinder's id.
+        volume_id: String,
+    },
+    /// Take a snapshot; of a mounted volume after writing back.
+    Snapshot {
+        /// Docker's name of the volume.
+        name: String,
+        /// The snapshot's name; without it the volume's.
+        snapshot: Option<String>,
+    },
+    /// The snapshots of a volume, the oldest first.
+    Snapshots {
+        /// Docker's name of the volume.
+        name: String,
+    },
+    /// Make a new volume with the content of another.
+    Clone {
+        /// Docker's name of the one.
+        source: String,
+        /// Docker's name of the new one.
+        name: String,
+        /// An option of `docker volume create` for it; may be repeated.
+        #[arg(short = 'o', long = "opt", value_name = "KEY=VALUE", value_parser = key_value)]
+        options: Vec<(String, String)>,
+    },
+    /// Grow a volume, and its filesystem if it is mounted here.
+    Extend {
+        /// Docker's name of it.
+        name: String,
+        /// The new size in GiB.
+        size: u64,
+    },
+    /// Unmount and detach a volume from this host, unless a container uses it.
+    Detach {
+        /// Docker's name of it.
+        name: String,
+    },
+    /// Show who else has a volume; with --attachment end that one, for a host that is dead.
+    Fence {
+        /// Docker's name of the volume.
+        name: String,
+        /// The attachment to end. By naming it you vouch that its host is off or cut off from the storage: two hosts that
+        /// write destroy the filesystem.
+        #[arg(long, value_name = "ID")]
+        attachment: Option<String>,
+    },
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 #[derive(Debug, Args)]

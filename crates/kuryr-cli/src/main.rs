@@ -11,6 +11,7 @@ mod output;
 mod serve;
 mod settings;
 mod status;
+mod volume;
 
 use std::process::ExitCode;
 
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Command::Devcloud(args) => in_runtime(devcloud_command::run(args)),
         Command::Status(args) => status::run(&args),
         Command::Gc(args) => gc::run(&args),
+        Command::Volume(args) => volume::run(&args),
         Command::Config(args) => config::run(&args),
     };
     match outcome {

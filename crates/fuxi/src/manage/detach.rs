@@ -10,7 +10,7 @@ impl Service {
     pub async fn detach(&self, name: &str) -> Result<()> {
         crate::name::check(name)?;
         let name = name.to_owned();
-        self.job(name.clone(), "detach it", move |core| async move {
+        self.job_within(super::OPERATOR, name.clone(), "detach it", move |core| async move {
             let Some(mut record) = core.ledger.get(&name).filter(|r| r.attached.is_some()) else {
                 return Err(Error::refused(&name, "it is not attached to this host"));
             };

@@ -17,7 +17,7 @@ impl Service {
     pub async fn extend(&self, name: &str, gib: u64) -> Result<u64> {
         crate::name::check(name)?;
         let name = name.to_owned();
-        self.job(name.clone(), "extend it", move |core| async move {
+        self.job_within(super::OPERATOR, name.clone(), "extend it", move |core| async move {
             let mut record = core.find(&name).await?.ok_or_else(|| Error::NotFound { name: name.clone() })?;
             core.grow_volume(&mut record, gib).await?;
             if record.mounted() {

@@ -31,7 +31,7 @@ impl Service {
     pub async fn fence(&self, name: &str, attachment: &str) -> Result<()> {
         crate::name::check(name)?;
         let (name, attachment) = (name.to_owned(), attachment.to_owned());
-        self.job(name.clone(), "fence its holder", move |core| async move {
+        self.job_within(super::OPERATOR, name.clone(), "fence its holder", move |core| async move {
             let record = core.find(&name).await?.ok_or_else(|| Error::NotFound { name: name.clone() })?;
             core.end_attachment_of_the_dead(&record, &attachment).await
         })

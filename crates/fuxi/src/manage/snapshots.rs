@@ -41,7 +41,7 @@ impl Service {
     pub async fn snapshot(&self, name: &str, snapshot: &str) -> Result<VolumeSnapshot> {
         crate::name::check(name)?;
         let (name, snapshot) = (name.to_owned(), snapshot.to_owned());
-        self.job(name.clone(), "snapshot it", move |core| async move {
+        self.job_within(super::OPERATOR, name.clone(), "snapshot it", move |core| async move {
             core.take_snapshot(&name, &snapshot).await.map(VolumeSnapshot::from)
         })
         .await

@@ -36,7 +36,7 @@ fn gather(args: &GcArguments) -> Result<Map<String, Value>, Error> {
     let mut failure = Error::NoConfiguration;
     for dir in settings::state_dirs(&args.sources)? {
         let socket = serve::status_path(&dir);
-        match ask(&socket, Request::Gc { dry_run: args.dry_run }, PATIENCE) {
+        match ask(&socket, &Request::Gc { dry_run: args.dry_run }, PATIENCE) {
             Ok(answer) => match answer.get("error").and_then(Value::as_str) {
                 Some(error) => failure = Error::Refused(error.to_owned()),
                 None => return Ok(answer),

@@ -6,6 +6,7 @@ pub(crate) mod logging;
 pub(crate) mod requests;
 pub(crate) mod services;
 mod status_socket;
+mod volumes;
 
 use docker_plugin::server::{self, Drained, ServerOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::requests::Request;
 use super::services::Services;
+use super::volumes;
 use crate::error::Error;
 
 /// How long a client may take to ask, and to read the answer.
@@ -84,6 +85,7 @@ async fn converse(mut stream: UnixStream, services: Services) {
         text => match serde_json::from_str(text) {
             Ok(Request::Status {}) => status(&services),
             Ok(Request::Gc { dry_run }) => gc(&services, dry_run).await,
+            Ok(Request::Volume { volume }) => return volumes::answer(stream, &services, volume).await,
             Err(error) => json!({"error": format!("cannot understand the request: {error}")}),
         },
     };

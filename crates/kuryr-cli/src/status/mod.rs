@@ -32,7 +32,7 @@ fn gather(sockets: &[PathBuf]) -> Result<Map<String, Value>, Error> {
     let mut whole: Option<Map<String, Value>> = None;
     let mut failure = Error::NoConfiguration;
     for socket in sockets {
-        match ask(socket, Request::Status {}, PATIENCE) {
+        match ask(socket, &Request::Status {}, PATIENCE) {
             Err(reason) => failure = Error::NotServing { socket: socket.clone(), reason },
             Ok(part) => match &mut whole {
                 None => whole = Some(part),

@@ -28,6 +28,7 @@ mod several_hosts;
 mod skips;
 mod slides;
 mod takeover;
+mod volume_commands;
 mod volumes;
 
 use std::path::PathBuf;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         takeover::CASES,
         expose::CASES,
         volumes::CASES,
+        volume_commands::CASES,
         binding::CASES,
         budgets::CASES,
         bad_input::CASES,

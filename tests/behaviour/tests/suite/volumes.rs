@@ -37,7 +37,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_volume_of_openstacks_fuxi_keeps_its_data_and_is_not_deleted", predecessor),
 ];
 
-fn create(world: &World, name: &str, options: &[&str]) -> Result<String> {
+pub(crate) fn create(world: &World, name: &str, options: &[&str]) -> Result<String> {
     let mut args = vec!["volume", "create", "--driver", "fuxi"];
     for option in options {
         args.extend(["--opt", option]);
@@ -46,18 +46,18 @@ fn create(world: &World, name: &str, options: &[&str]) -> Result<String> {
     world.docker(&args)
 }
 
-fn sh(world: &World, volume: &str, script: &str) -> Result<String> {
+pub(crate) fn sh(world: &World, volume: &str, script: &str) -> Result<String> {
     let mount = format!("{volume}:/data");
     world.docker(&["run", "--rm", "--network", "none", "-v", &mount, "busybox", "sh", "-c", script])
 }
 
-fn volume_named(world: &World, name: &str) -> Result<Value> {
+pub(crate) fn volume_named(world: &World, name: &str) -> Result<Value> {
     let token = format!("/volume/v3/{}/volumes/detail?name={name}", world.cloud.project("demo")?);
     let answer = world.cloud.api("GET", &token, None)?;
     answer["volumes"].get(0).cloned().with_context(|| format!("no volume {name} in Cinder"))
 }
 
-fn wait_for_status(world: &World, name: &str, status: &str) -> Result<()> {
+pub(crate) fn wait_for_status(world: &World, name: &str, status: &str) -> Result<()> {
     let end = Instant::now() + Duration::from_secs(20);
     loop {
         let volume = volume_named(world, name)?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use host_storage::connector::{self, Connection, Link, Machine};
 use host_storage::{BlockDevice, Error as HostError, Filesystem, Probe, Usage};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::{Content, Device, HostResult, HostStorage};
@@ -26,6 +26,9 @@ impl LocalHost {
     /// # Errors
     /// The directory cannot be made or shared.
     pub fn open(base: &Path, host: &str, ip: Option<IpAddr>) -> HostResult<Self> {
+        for warning in connector::warnings(&Machine::default()) {
+            tracing::warn!("{warning}");
+        }
         Ok(Self { base: host_storage::share(base)?, host: host.to_owned(), ip })
     }
 }
@@ -65,8 +68,9 @@ fn reopen_or_gone(device: &Device, mountpoint: &Path) -> HostResult<Option<Block
         Ok(found) => Ok(Some(found)),
         Err(error) => {
             let mounts = host_storage::own_mounts()?;
-            // A loop device that is mounted cannot change its file, so one that shows another volume has let ours go.
-            let reused = host_storage::local::belongs_to_another(&device.path, &device.volume);
+            // A device that is mounted keeps its name, so one that shows another volume has let ours go.
+            let reused =
+                connector::is_anothers(&Machine::default(), &device.link, &device.path, &device.volume);
             let mounted =
                 mounts.iter().any(|m| m.mountpoint == mountpoint || (m.source == device.path && !reused));
             let gone = match &error {
@@ -87,29 +91,8 @@ impl HostStorage for LocalHost {
     }
 
     async fn connector(&self) -> HostResult<Map<String, Value>> {
-        let mut connector = Map::new();
-        for (key, value) in [
-            ("host", json!(self.host)),
-            ("platform", json!(std::env::consts::ARCH)),
-            ("os_type", json!("linux")),
-            ("multipath", json!(false)),
-            ("do_local_attach", json!(false)),
-        ] {
-            connector.insert(key.to_owned(), value);
-        }
-        if let Some(ip) = self.ip {
-            connector.insert("ip".to_owned(), json!(ip));
-        }
-        let read = |path: &str| std::fs::read_to_string(path).ok();
-        let initiator = read("/etc/iscsi/initiatorname.iscsi")
-            .and_then(|t| t.lines().find_map(|l| l.trim().strip_prefix("InitiatorName=").map(str::to_owned)));
-        let nqn = read("/etc/nvme/hostnqn").map(|t| t.trim().to_owned());
-        for (key, value) in [("initiator", initiator), ("nqn", nqn)] {
-            if let Some(value) = value.filter(|v| !v.is_empty()) {
-                connector.insert(key.to_owned(), json!(value));
-            }
-        }
-        Ok(connector)
+        let (host, ip) = (self.host.clone(), self.ip);
+        blocking(move || Ok(connector::properties(&Machine::default(), &host, ip, false))).await
     }
 
     fn link(&self, connection: &Map<String, Value>, volume: &str) -> HostResult<Link> {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::nvme::NvmeLink;
+
 /// How a volume reaches this host, without secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "driver", rename_all = "snake_case")]
@@ -14,4 +16,6 @@ pub enum Link {
         /// Below `/dev`.
         path: PathBuf,
     },
+    /// A namespace behind NVMe over TCP.
+    Nvme(NvmeLink),
 }

@@ -8,7 +8,11 @@
 
 mod link;
 mod machine;
+mod nvme;
+mod program;
+mod properties;
 mod secrets;
+mod turn;
 
 use std::path::Path;
 
@@ -16,6 +20,8 @@ use serde_json::{Map, Value};
 
 pub use link::Link;
 pub use machine::Machine;
+pub use nvme::{NvmeLink, Portal};
+pub use properties::{properties, warnings};
 pub use secrets::Secrets;
 
 use crate::{BlockDevice, Error, Result, local};
@@ -37,19 +43,39 @@ impl Connection {
     pub fn parse(info: &Map<String, Value>, volume: &str) -> Result<Self> {
         let text = |key: &str| info.get(key).and_then(Value::as_str).unwrap_or_default();
         let kind = text("driver_volume_type").to_ascii_lowercase();
+        // Behind such a connection is ciphertext, which looks blank when it is new.
+        if is_encrypted(info) {
+            return Err(Error::Connection {
+                volume: volume.to_owned(),
+                reason:
+                    "Cinder encrypts it, and only plain volumes can be used; choose a volume type without \
+                         encryption"
+                        .into(),
+            });
+        }
         match kind.as_str() {
             "local" => {
                 let path = Path::new(text("device_path")).to_owned();
                 Ok(Self { link: Link::Local { path }, secrets: Secrets::default() })
             }
+            "nvmeof" | "nvme" => {
+                let link = Link::Nvme(NvmeLink::parse(info, volume)?);
+                Ok(Self { link, secrets: Secrets::default() })
+            }
             _ => Err(Error::Connection {
                 volume: volume.to_owned(),
                 reason: format!(
-                    "driver_volume_type {kind} is not supported, only local; choose another volume type"
+                    "driver_volume_type {kind} is not supported, only local and nvmeof; choose another volume type"
                 ),
             }),
         }
     }
+}
+
+/// Whether what the connection leads to is ciphertext. What is not understood counts as encrypted.
+#[must_use]
+pub fn is_encrypted(info: &Map<String, Value>) -> bool {
+    !matches!(info.get("encrypted"), None | Some(Value::Null | Value::Bool(false)))
 }
 
 /// Brings the volume's device to this host unless it is there, and proves that it is that volume. Repeated calls are
@@ -58,9 +84,9 @@ impl Connection {
 /// # Errors
 /// [`Error::WrongDevice`] when what came is not the volume; what the driver's own steps answer.
 pub fn connect(machine: &Machine, connection: &Connection, volume: &str, size: u64) -> Result<BlockDevice> {
-    let _ = machine;
     match &connection.link {
         Link::Local { path } => local::resolve(&path.to_string_lossy(), volume, size),
+        Link::Nvme(link) => nvme::connect(machine, link, volume, size),
     }
 }
 
@@ -69,9 +95,9 @@ pub fn connect(machine: &Machine, connection: &Connection, volume: &str, size: u
 /// # Errors
 /// [`Error::WrongDevice`] when it is not.
 pub fn prove(machine: &Machine, link: &Link, path: &Path, volume: &str, size: u64) -> Result<BlockDevice> {
-    let _ = machine;
     match link {
         Link::Local { .. } => local::resolve(&path.to_string_lossy(), volume, size),
+        Link::Nvme(link) => nvme::prove(machine, link, path, volume, size),
     }
 }
 
@@ -81,10 +107,21 @@ pub fn prove(machine: &Machine, link: &Link, path: &Path, volume: &str, size: u6
 /// # Errors
 /// What is still there and why; calling again is fine.
 pub fn disconnect(machine: &Machine, link: &Link, volume: &str) -> Result<()> {
-    let _ = (machine, volume);
     match link {
         // It was this host's before, and its driver takes it away.
         Link::Local { .. } => Ok(()),
+        Link::Nvme(link) => nvme::disconnect(machine, link, volume),
+    }
+}
+
+/// Whether `path` is positively another volume's by now, so that what is mounted from it tells nothing about `volume`.
+#[must_use]
+pub fn is_anothers(machine: &Machine, link: &Link, path: &Path, volume: &str) -> bool {
+    match link {
+        Link::Local { .. } => local::belongs_to_another(path, volume),
+        Link::Nvme(link) => nvme::is_anothers(machine, link, path),
+        #[allow(unreachable_patterns)]
+        _ => false,
     }
 }
 
@@ -93,8 +130,29 @@ pub fn disconnect(machine: &Machine, link: &Link, volume: &str) -> Result<()> {
 /// # Errors
 /// What the driver's own steps answer.
 pub fn rescan(machine: &Machine, link: &Link, volume: &str) -> Result<()> {
-    let _ = (machine, volume);
     match link {
         Link::Local { .. } => Ok(()),
+        Link::Nvme(link) => nvme::rescan(machine, link, volume),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn h43_an_encrypted_connection_leads_to_no_device() {
+        let mut info = Map::new();
+        info.insert("driver_volume_type".into(), json!("local"));
+        info.insert("device_path".into(), json!("/dev/x"));
+        assert!(Connection::parse(&info, "v").is_ok());
+        for (value, plain) in
+            [(json!(false), true), (json!(null), true), (json!(true), false), (json!("True"), false)]
+        {
+            info.insert("encrypted".into(), value);
+            assert_eq!(Connection::parse(&info, "v").is_ok(), plain, "{info:?}");
+        }
     }
 }

@@ -79,7 +79,7 @@ impl Core {
         let id = &volume.id;
         if volume.encrypted {
             return refused(format!(
-                "Cinder volume {id} is encrypted, which is not supported; use another one"
+                "Cinder volume {id} is encrypted, and only plain volumes can be mounted; use one of a type without encryption"
             ));
         }
         match (volume.metadata.get(FROM), volume.metadata.get(NAME)) {

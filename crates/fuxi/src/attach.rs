@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use host_storage::connector::is_encrypted;
+
 use crate::claim::{Claim, Unclaimed};
 use crate::content::mount_options;
 use crate::record::{Attached, Record, Stage};
@@ -94,13 +96,14 @@ impl Core {
             a.link = link.as_ref().ok().cloned();
         });
         self.ledger.save(record)?;
-        link.map_err(|e| Error::host(&name, e))?;
-        if connection.get("encrypted").and_then(serde_json::Value::as_bool) == Some(true) {
+        if is_encrypted(connection) {
             return Err(Error::refused(
                 &name,
-                "it is encrypted, which is not supported; use another volume type",
+                "Cinder encrypts it, and only plain volumes can be mounted; nothing was read or written; copy its data \
+                 with a server that has it attached, to a volume of a type without encryption (-o volume_type=)",
             ));
         }
+        link.map_err(|e| Error::host(&name, e))?;
         if record.multiattach {
             self.refuse_second_writer(record, &claim.id).await?;
         }

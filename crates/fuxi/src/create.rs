@@ -162,7 +162,7 @@ impl Core {
             if ours.encrypted && ours.status == "available" {
                 return Err(Error::refused(
                     &name,
-                    "its volume type encrypts, which is not supported; choose another with -o volume_type=",
+                    "its volume type encrypts, and only plain volumes can be mounted; choose another with -o volume_type=",
                 ));
             }
             if ours.status == "available" {

@@ -146,13 +146,32 @@ async fn what_is_not_blank_or_not_ours_is_never_formatted() {
 }
 
 #[tokio::test]
-async fn an_encrypted_volume_is_refused_and_released() {
-    let world = World::new();
-    let service = world.service();
-    service.create("v", options(&[])).await.unwrap();
-    world.state().volumes.values_mut().for_each(|v| v.encrypted = true);
-    assert!(service.mount("v", "a").await.unwrap_err().to_string().contains("encrypted"));
-    assert!(world.state().attachments.is_empty());
+async fn h43_the_ciphertext_of_an_encrypted_volume_survives() {
+    // New ciphertext looks blank, older like LUKS, data nobody knows, or the filesystem that was there before.
+    let ours = Content::Filesystem { kind: "ext4".into(), uuid: "other".into() };
+    let shown = [Content::Blank, Content::Foreign("LUKS".into()), Content::Foreign("data".into()), ours];
+    for content in shown {
+        let world = World::new();
+        let service = world.service();
+        service.create("v", options(&[])).await.unwrap();
+        let before = {
+            let mut state = world.state();
+            state.volumes.values_mut().for_each(|v| v.encrypted = true);
+            state.content.values_mut().for_each(|c| *c = content.clone());
+            state.host_calls.clear();
+            state.content.clone()
+        };
+        for _ in 0..2 {
+            let error = service.mount("v", "a").await.unwrap_err().to_string();
+            assert!(error.contains("Cinder encrypts it") && error.contains("-o volume_type="), "{error}");
+        }
+        let state = world.state();
+        assert_eq!(state.content, before);
+        for touched in ["connect", "inspect", "format", "mount"] {
+            assert!(!state.host_calls.iter().any(|c| c == touched), "{:?}", state.host_calls);
+        }
+        assert!(state.attachments.is_empty(), "given back");
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::nvme::NvmeLink;
+use super::remote_file::RemoteFileLink;
 
 /// How a volume reaches this host, without secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,4 +19,6 @@ pub enum Link {
     },
     /// A namespace behind NVMe over TCP.
     Nvme(NvmeLink),
+    /// A raw file of a network filesystem.
+    RemoteFile(RemoteFileLink),
 }

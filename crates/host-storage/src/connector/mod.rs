@@ -11,6 +11,7 @@ mod machine;
 mod nvme;
 mod program;
 mod properties;
+mod remote_file;
 mod secrets;
 mod turn;
 
@@ -22,6 +23,7 @@ pub use link::Link;
 pub use machine::Machine;
 pub use nvme::{NvmeLink, Portal};
 pub use properties::{properties, warnings};
+pub use remote_file::{RemoteFileLink, RemoteFilesystem};
 pub use secrets::Secrets;
 
 use crate::{BlockDevice, Error, Result, local};
@@ -62,10 +64,14 @@ impl Connection {
                 let link = Link::Nvme(NvmeLink::parse(info, volume)?);
                 Ok(Self { link, secrets: Secrets::default() })
             }
+            "nfs" | "glusterfs" => {
+                let link = Link::RemoteFile(RemoteFileLink::parse(&kind, info, volume)?);
+                Ok(Self { link, secrets: Secrets::default() })
+            }
             _ => Err(Error::Connection {
                 volume: volume.to_owned(),
                 reason: format!(
-                    "driver_volume_type {kind} is not supported, only local and nvmeof; choose another volume type"
+                    "driver_volume_type {kind} is not supported, only local, nvmeof, nfs and glusterfs; choose another volume type"
                 ),
             }),
         }
@@ -87,6 +93,7 @@ pub fn connect(machine: &Machine, connection: &Connection, volume: &str, size: u
     match &connection.link {
         Link::Local { path } => local::resolve(&path.to_string_lossy(), volume, size),
         Link::Nvme(link) => nvme::connect(machine, link, volume, size),
+        Link::RemoteFile(link) => remote_file::connect(machine, link, volume, size),
     }
 }
 
@@ -98,6 +105,7 @@ pub fn prove(machine: &Machine, link: &Link, path: &Path, volume: &str, size: u6
     match link {
         Link::Local { .. } => local::resolve(&path.to_string_lossy(), volume, size),
         Link::Nvme(link) => nvme::prove(machine, link, path, volume, size),
+        Link::RemoteFile(link) => remote_file::prove(machine, link, path, volume, size),
     }
 }
 
@@ -111,6 +119,7 @@ pub fn disconnect(machine: &Machine, link: &Link, volume: &str) -> Result<()> {
         // It was this host's before, and its driver takes it away.
         Link::Local { .. } => Ok(()),
         Link::Nvme(link) => nvme::disconnect(machine, link, volume),
+        Link::RemoteFile(link) => remote_file::disconnect(machine, link, volume),
     }
 }
 
@@ -120,6 +129,7 @@ pub fn is_anothers(machine: &Machine, link: &Link, path: &Path, volume: &str) ->
     match link {
         Link::Local { .. } => local::belongs_to_another(path, volume),
         Link::Nvme(link) => nvme::is_anothers(machine, link, path),
+        Link::RemoteFile(link) => remote_file::is_anothers(machine, link, path),
         #[allow(unreachable_patterns)]
         _ => false,
     }
@@ -133,6 +143,7 @@ pub fn rescan(machine: &Machine, link: &Link, volume: &str) -> Result<()> {
     match link {
         Link::Local { .. } => Ok(()),
         Link::Nvme(link) => nvme::rescan(machine, link, volume),
+        Link::RemoteFile(link) => remote_file::rescan(machine, link, volume),
     }
 }
 

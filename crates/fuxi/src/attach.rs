@@ -113,7 +113,11 @@ impl Core {
         let (completed, device) =
             tokio::join!(self.complete(&seen, &claim.id), self.connect(record, connection));
         let device = device?;
-        self.note(record, |a| a.device = Some(device.clone()));
+        self.note(record, |a| {
+            // By now it tells the disk from another one in its place.
+            a.link = Some(device.link.clone());
+            a.device = Some(device.clone());
+        });
         self.ledger.save(record)?;
         completed?;
         let prepared = self.prepare(record, &device).await?;

@@ -102,14 +102,10 @@ impl HostStorage for LocalHost {
     async fn connect(&self, connection: &Map<String, Value>, volume: &str, size: u64) -> HostResult<Device> {
         let (connection, volume) = (Connection::parse(connection, volume)?, volume.to_owned());
         blocking(move || {
-            let device = connector::connect(&Machine::default(), &connection, &volume, size)?;
-            Ok(Device {
-                path: device.path().to_owned(),
-                number: device.number(),
-                size,
-                volume,
-                link: connection.link,
-            })
+            let machine = Machine::default();
+            let device = connector::connect(&machine, &connection, &volume, size)?;
+            let link = connector::identify(&machine, connection.link, &device);
+            Ok(Device { path: device.path().to_owned(), number: device.number(), size, volume, link })
         })
         .await
     }

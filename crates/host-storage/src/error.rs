@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::connector::IscsiFailure;
+
 /// A storage failure; each variant names the device or directory.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -39,6 +41,14 @@ pub enum Error {
         volume: String,
         /// What does not fit.
         reason: String,
+    },
+    /// open-iscsi did not do it.
+    #[error("{path}: {failure}")]
+    Iscsi {
+        /// Which way to which volume.
+        path: String,
+        /// Why, and what to do.
+        failure: IscsiFailure,
     },
     /// Somebody else has the device or mount in use.
     #[error("{path} is in use by another process or mount; stop what uses it, then try again")]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::iscsi::IscsiLink;
 use super::nvme::NvmeLink;
 use super::remote_file::RemoteFileLink;
 
@@ -17,6 +18,8 @@ pub enum Link {
         /// Below `/dev`.
         path: PathBuf,
     },
+    /// By open-iscsi.
+    Iscsi(IscsiLink),
     /// A namespace behind NVMe over TCP.
     Nvme(NvmeLink),
     /// A raw file of a network filesystem.

@@ -6,12 +6,15 @@
 //!
 //! Source: os-brick's connectors, whose keys Cinder's drivers write.
 
+mod iscsi;
 mod link;
 mod machine;
+mod multipath;
 mod nvme;
 mod program;
 mod properties;
 mod remote_file;
+mod scsi;
 mod secrets;
 mod turn;
 
@@ -19,11 +22,13 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+pub use iscsi::{IscsiFailure, IscsiLink, IscsiPath, Portal, TargetName};
 pub use link::Link;
 pub use machine::Machine;
-pub use nvme::{NvmeLink, Portal};
+pub use nvme::{NvmeLink, Portal as NvmePortal};
 pub use properties::{properties, warnings};
 pub use remote_file::{RemoteFileLink, RemoteFilesystem};
+pub use scsi::{Identity, Lun};
 pub use secrets::Secrets;
 
 use crate::{BlockDevice, Error, Result, local};
@@ -55,6 +60,7 @@ impl Connection {
                         .into(),
             });
         }
+        let refused = |reason: String| Error::Connection { volume: volume.to_owned(), reason };
         match kind.as_str() {
             "local" => {
                 let path = Path::new(text("device_path")).to_owned();
@@ -68,12 +74,13 @@ impl Connection {
                 let link = Link::RemoteFile(RemoteFileLink::parse(&kind, info, volume)?);
                 Ok(Self { link, secrets: Secrets::default() })
             }
-            _ => Err(Error::Connection {
-                volume: volume.to_owned(),
-                reason: format!(
-                    "driver_volume_type {kind} is not supported, only local, nvmeof, nfs and glusterfs; choose another volume type"
-                ),
-            }),
+            "iscsi" => {
+                iscsi::parse(info).map(|(l, secrets)| Self { link: Link::Iscsi(l), secrets }).map_err(refused)
+            }
+            _ => Err(refused(format!(
+                "driver_volume_type {} is not supported, only local, iscsi, nvmeof, nfs and glusterfs; choose another volume type",
+                kind.escape_debug()
+            ))),
         }
     }
 }
@@ -94,6 +101,9 @@ pub fn connect(machine: &Machine, connection: &Connection, volume: &str, size: u
         Link::Local { path } => local::resolve(&path.to_string_lossy(), volume, size),
         Link::Nvme(link) => nvme::connect(machine, link, volume, size),
         Link::RemoteFile(link) => remote_file::connect(machine, link, volume, size),
+        Link::Iscsi(link) => {
+            iscsi::connect(machine, link, &connection.secrets, volume, size, &scsi::Patience::default())
+        }
     }
 }
 
@@ -106,6 +116,7 @@ pub fn prove(machine: &Machine, link: &Link, path: &Path, volume: &str, size: u6
         Link::Local { .. } => local::resolve(&path.to_string_lossy(), volume, size),
         Link::Nvme(link) => nvme::prove(machine, link, path, volume, size),
         Link::RemoteFile(link) => remote_file::prove(machine, link, path, volume, size),
+        Link::Iscsi(link) => iscsi::prove(machine, link, path, volume, size),
     }
 }
 
@@ -118,8 +129,19 @@ pub fn disconnect(machine: &Machine, link: &Link, volume: &str) -> Result<()> {
     match link {
         // It was this host's before, and its driver takes it away.
         Link::Local { .. } => Ok(()),
+        Link::Iscsi(link) => iscsi::disconnect(machine, link, &scsi::Patience::default()),
         Link::Nvme(link) => nvme::disconnect(machine, link, volume),
         Link::RemoteFile(link) => remote_file::disconnect(machine, link, volume),
+    }
+}
+
+/// The link with what can be told of the volume only once its device is here; to be written down with the device. Proofs
+/// are then stricter.
+#[must_use]
+pub fn identify(machine: &Machine, link: Link, device: &BlockDevice) -> Link {
+    match link {
+        Link::Iscsi(link) => Link::Iscsi(iscsi::identify(machine, link, device)),
+        other => other,
     }
 }
 
@@ -128,10 +150,9 @@ pub fn disconnect(machine: &Machine, link: &Link, volume: &str) -> Result<()> {
 pub fn is_anothers(machine: &Machine, link: &Link, path: &Path, volume: &str) -> bool {
     match link {
         Link::Local { .. } => local::belongs_to_another(path, volume),
+        Link::Iscsi(link) => iscsi::is_another(machine, link, path),
         Link::Nvme(link) => nvme::is_anothers(machine, link, path),
         Link::RemoteFile(link) => remote_file::is_anothers(machine, link, path),
-        #[allow(unreachable_patterns)]
-        _ => false,
     }
 }
 
@@ -142,6 +163,7 @@ pub fn is_anothers(machine: &Machine, link: &Link, path: &Path, volume: &str) ->
 pub fn rescan(machine: &Machine, link: &Link, volume: &str) -> Result<()> {
     match link {
         Link::Local { .. } => Ok(()),
+        Link::Iscsi(link) => iscsi::rescan(machine, link, &scsi::Patience::default()),
         Link::Nvme(link) => nvme::rescan(machine, link, volume),
         Link::RemoteFile(link) => remote_file::rescan(machine, link, volume),
     }

@@ -1,4 +1,4 @@
-//! A thin typed OpenStack client: session (Keystone v3), Neutron and Cinder.
+//! A thin typed OpenStack client: session (Keystone v3), Neutron, Cinder and Nova, and a machine's metadata service.
 //!
 //! One [`Session`] per set of credentials; service clients hold a clone of it. Only the calls this project makes are
 //! here, with typed answers.
@@ -11,6 +11,8 @@ mod session;
 mod settings;
 
 pub mod block_storage;
+pub mod compute;
+pub mod instance_metadata;
 pub mod network;
 
 pub use error::{ApiError, Error};

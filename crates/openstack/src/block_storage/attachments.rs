@@ -34,7 +34,7 @@ impl Client {
             inner.remove("mode");
         }
         let call = self.call(Method::POST, "/attachments", &[], &what)?.json(&body)?;
-        page::one(&self.session, &call.volume_version(version).slow(EXPORT), "attachment").await
+        page::one(&self.session, &call.version(version).slow(EXPORT), "attachment").await
     }
 
     /// Declares the attachment connected: the volume is `in-use` then. Doing it twice is harmless.
@@ -45,7 +45,7 @@ impl Client {
         let what = "complete attachment";
         let version = self.need(what, &COMPLETE, &[]).await?;
         let call = self.call(Method::POST, "/attachments/{}/action", &[id], what)?;
-        let call = call.json(&json!({ "os-complete": null }))?.volume_version(version).repeatable();
+        let call = call.json(&json!({ "os-complete": null }))?.version(version).repeatable();
         self.session.send(&call).await.map(drop)
     }
 
@@ -86,6 +86,6 @@ impl Client {
         what: &str,
     ) -> Result<Call> {
         let version = self.need(what, &ATTACHMENTS, &[]).await?;
-        Ok(self.call(method, template, ids, what)?.volume_version(version))
+        Ok(self.call(method, template, ids, what)?.version(version))
     }
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::Client;
 use crate::session::Microversion;
-use crate::{Result, page};
+use crate::{Result, ServiceType, page};
 
 /// Filters of the list, since Ocata.
 const MESSAGES: Microversion = Microversion(3, 5);
@@ -25,11 +25,11 @@ impl Client {
     /// # Errors
     /// Those of any call, see [`crate::Error`].
     pub async fn explain(&self, resource: &str) -> Result<Option<String>> {
-        if self.session.newest_volume_version().await? < MESSAGES {
+        if self.session.newest_version(ServiceType::BlockStorage).await? < MESSAGES {
             return Ok(None);
         }
         let call = self.call(Method::GET, "/messages", &[], &format!("list messages about {resource}"))?;
-        let call = call.query(&[("resource_uuid", resource)]).volume_version(MESSAGES);
+        let call = call.query(&[("resource_uuid", resource)]).version(MESSAGES);
         let messages: Vec<Message> = page::all(&self.session, call, "messages").await?;
         let newest = messages.into_iter().max_by(|a, b| a.created_at.cmp(&b.created_at));
         Ok(newest.map(|m| m.user_message).filter(|text| !text.is_empty()))

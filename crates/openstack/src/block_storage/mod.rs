@@ -43,7 +43,7 @@ impl Client {
 
     /// The newest of these microversions that the service has.
     async fn need(&self, what: &str, needed: &Since, better: &[Microversion]) -> Result<Microversion> {
-        let offered = self.session.newest_volume_version().await?;
+        let offered = self.session.newest_version(ServiceType::BlockStorage).await?;
         let Since(least, release) = needed;
         if offered < *least {
             return Err(Error::Unsupported {

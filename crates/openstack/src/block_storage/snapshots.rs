@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Client, Snapshot};
 use crate::session::Microversion;
-use crate::{Result, page};
+use crate::{Result, ServiceType, page};
 
 /// A snapshot of a volume in use needs no `force` since Yoga.
 const FORCE_IMPLIED: Microversion = Microversion(3, 66);
@@ -26,14 +26,14 @@ impl Client {
     ) -> Result<Snapshot> {
         let what = format!("snapshot volume {volume}");
         let mut snapshot = json!({ "volume_id": volume, "name": name, "metadata": metadata });
-        let implied = self.session.newest_volume_version().await? >= FORCE_IMPLIED;
+        let implied = self.session.newest_version(ServiceType::BlockStorage).await? >= FORCE_IMPLIED;
         if let Some(fields) = snapshot.as_object_mut().filter(|_| !implied) {
             fields.insert("force".into(), json!(true));
         }
         let call = self.call(Method::POST, "/snapshots", &[], &what)?;
         let mut call = call.json(&json!({ "snapshot": snapshot }))?;
         if implied {
-            call = call.volume_version(FORCE_IMPLIED);
+            call = call.version(FORCE_IMPLIED);
         }
         page::one(&self.session, &call, "snapshot").await
     }

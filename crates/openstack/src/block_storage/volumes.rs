@@ -8,7 +8,7 @@ use serde_json::json;
 use super::metadata_filter::literal;
 use super::{Client, NewVolume, Volume};
 use crate::session::Microversion;
-use crate::{Result, page};
+use crate::{Result, ServiceType, page};
 
 /// Extending a volume that is in use, since Pike.
 const EXTEND_IN_USE: Microversion = Microversion(3, 42);
@@ -82,8 +82,8 @@ impl Client {
     pub async fn extend_volume(&self, id: &str, gib: u64) -> Result<()> {
         let call = self.call(Method::POST, "/volumes/{}/action", &[id], "extend volume")?;
         let mut call = call.json(&json!({ "os-extend": { "new_size": gib } }))?;
-        if self.session.newest_volume_version().await? >= EXTEND_IN_USE {
-            call = call.volume_version(EXTEND_IN_USE);
+        if self.session.newest_version(ServiceType::BlockStorage).await? >= EXTEND_IN_USE {
+            call = call.version(EXTEND_IN_USE);
         }
         self.session.send(&call).await.map(drop)
     }

@@ -127,9 +127,13 @@ impl Call {
         self
     }
 
-    /// At this microversion of block storage.
-    pub(crate) fn volume_version(mut self, version: impl std::fmt::Display) -> Self {
-        if let Ok(value) = HeaderValue::from_str(&format!("volume {version}")) {
+    /// At this microversion of its service.
+    pub(crate) fn version(mut self, version: impl std::fmt::Display) -> Self {
+        let name = match self.service {
+            ServiceType::BlockStorage => "volume",
+            other => other.as_str(),
+        };
+        if let Ok(value) = HeaderValue::from_str(&format!("{name} {version}")) {
             self.headers.push((HeaderName::from_static("openstack-api-version"), value));
         }
         self

@@ -88,8 +88,13 @@ fn versioned(path: &str, service: ServiceType, project: Option<&str>) -> String 
             let root = path.strip_suffix("/v2.0").unwrap_or(path);
             format!("{root}/v2.0")
         }
+        // Old catalogs have the project at the end, and Nova serves that too.
+        ServiceType::Compute => {
+            let (root, rest) = split(path, "/v2.1");
+            format!("{root}/v2.1{rest}")
+        }
         ServiceType::BlockStorage => {
-            let (root, rest) = split_v3(path);
+            let (root, rest) = split(path, "/v3");
             match (rest, project) {
                 ("", Some(project)) => format!("{root}/v3/{project}"),
                 (rest, _) => format!("{root}/v3{rest}"),
@@ -99,18 +104,21 @@ fn versioned(path: &str, service: ServiceType, project: Option<&str>) -> String 
 }
 
 /// `/volume/v3/p1` is `/volume` and `/p1`; without the version, everything is the root.
-fn split_v3(path: &str) -> (&str, &str) {
-    match path.find("/v3/") {
-        Some(at) => path.split_at_checked(at).map(|(root, rest)| (root, rest.get(3..).unwrap_or(""))),
-        None => path.strip_suffix("/v3").map(|root| (root, "")),
+fn split<'p>(path: &'p str, version: &str) -> (&'p str, &'p str) {
+    match path.find(&format!("{version}/")) {
+        Some(at) => {
+            path.split_at_checked(at).map(|(root, rest)| (root, rest.get(version.len()..).unwrap_or("")))
+        }
+        None => path.strip_suffix(version).map(|root| (root, "")),
     }
     .unwrap_or((path, ""))
 }
 
-/// Where block storage says which microversions it knows: first the versioned root, then the bare one.
-pub(super) fn version_roots(endpoint: &Url) -> [Url; 2] {
-    let (root, _) = split_v3(endpoint.path());
-    [format!("{root}/v3/"), format!("{root}/")].map(|path| {
+/// Where a service says which microversions it knows: first the versioned root, then the bare one. `version` is the
+/// path of the former, such as `/v3`.
+pub(super) fn version_roots(endpoint: &Url, version: &str) -> [Url; 2] {
+    let (root, _) = split(endpoint.path(), version);
+    [format!("{root}{version}/"), format!("{root}/")].map(|path| {
         let mut url = endpoint.clone();
         url.set_path(&path);
         url
@@ -133,12 +141,16 @@ mod tests {
         assert_eq!(vol("/volume/v3"), "/volume/v3/p1");
         assert_eq!(vol("/volume/v3/AUTH_p1/"), "/volume/v3/AUTH_p1");
         assert_eq!(versioned("/volume/v3", ServiceType::BlockStorage, None), "/volume/v3");
+        let compute = |path| versioned(path, ServiceType::Compute, Some("p1"));
+        assert_eq!(compute("/"), "/v2.1");
+        assert_eq!(compute("/compute/v2.1/"), "/compute/v2.1");
+        assert_eq!(compute("/compute/v2.1/p1"), "/compute/v2.1/p1");
     }
 
     #[test]
     fn the_version_document_is_looked_for_beside_the_project() {
         let url = Url::parse("http://c:1/volume/v3/p1").unwrap();
-        let [first, second] = version_roots(&url);
+        let [first, second] = version_roots(&url, "/v3");
         assert_eq!(first.as_str(), "http://c:1/volume/v3/");
         assert_eq!(second.as_str(), "http://c:1/volume/");
     }

@@ -280,6 +280,6 @@ fn without_values(text: &str) -> String {
 impl ServiceType {
     /// The endpoint's version roots, for discovery.
     fn version_roots(self, session: &Session, token: &Token) -> Result<[Url; 2]> {
-        Ok(catalog::version_roots(&catalog::endpoint(session.settings(), token, self)?))
+        Ok(catalog::version_roots(&catalog::endpoint(session.settings(), token, self)?, self.version_path()))
     }
 }

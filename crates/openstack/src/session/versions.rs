@@ -1,4 +1,4 @@
-//! Microversions of block storage: asked once per endpoint, then remembered.
+//! Microversions of a service: asked once per endpoint, then remembered.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -59,19 +59,39 @@ struct Version {
     version: String,
 }
 
+impl ServiceType {
+    /// The path, and with it the id, of the version that has microversions.
+    pub(super) fn version_path(self) -> &'static str {
+        match self {
+            Self::Network => "/v2.0",
+            Self::BlockStorage => "/v3",
+            Self::Compute => "/v2.1",
+        }
+    }
+
+    /// What a service speaks that knows no microversions.
+    fn oldest(self) -> Microversion {
+        match self {
+            Self::Network => Microversion(2, 0),
+            Self::BlockStorage => Microversion(3, 0),
+            Self::Compute => Microversion(2, 1),
+        }
+    }
+}
+
 impl Session {
-    /// The newest microversion that block storage knows; 3.0 if it knows none.
-    pub(crate) async fn newest_volume_version(&self) -> Result<Microversion> {
+    /// The newest microversion that the service knows; the first one if it knows none.
+    pub(crate) async fn newest_version(&self, service: ServiceType) -> Result<Microversion> {
         let token = self.token(None).await?;
-        let roots = ServiceType::BlockStorage.version_roots(self, &token)?;
+        let roots = service.version_roots(self, &token)?;
         let key = roots.iter().map(Url::as_str).next().unwrap_or_default().to_owned();
         let deadline = self.deadline(DEADLINE);
         // The wait for somebody else's question counts too.
-        tokio::time::timeout(deadline, self.ask_once(&key, &roots, Instant::now() + deadline))
+        tokio::time::timeout(deadline, self.ask_once(service, &key, &roots, Instant::now() + deadline))
             .await
             .unwrap_or_else(|_| {
                 Err(Error::Unreachable {
-                    service: ServiceType::BlockStorage.as_str(),
+                    service: service.as_str(),
                     operation: OPERATION.to_owned(),
                     url: key.clone(),
                     reason: format!("no answer within {:.1} s", deadline.as_secs_f64()),
@@ -80,33 +100,39 @@ impl Session {
             })
     }
 
-    async fn ask_once(&self, key: &str, roots: &[Url], until: Instant) -> Result<Microversion> {
+    async fn ask_once(
+        &self,
+        service: ServiceType,
+        key: &str,
+        roots: &[Url],
+        until: Instant,
+    ) -> Result<Microversion> {
         let mut known = self.shared.versions.0.lock().await;
         if let Some(version) = known.get(key) {
             return Ok(*version);
         }
-        let found = self.discover(roots, until).await?;
+        let found = self.discover(service, roots, until).await?;
         known.insert(key.to_owned(), found);
         Ok(found)
     }
 
-    async fn discover(&self, roots: &[Url], until: Instant) -> Result<Microversion> {
+    async fn discover(&self, service: ServiceType, roots: &[Url], until: Instant) -> Result<Microversion> {
         let mut last = None;
         for root in roots {
-            match self.read_versions(root, until).await {
+            match self.read_versions(service, root, until).await {
                 Ok(version) => return Ok(version),
                 // Not the place: deployments differ in which of the two they serve.
                 Err(error @ Error::Decode { .. }) => last = Some(error),
                 Err(error) => return Err(error),
             }
         }
-        Err(last.unwrap_or_else(|| decode("there is no endpoint to ask")))
+        Err(last.unwrap_or_else(|| decode(service, "there is no endpoint to ask")))
     }
 
-    async fn read_versions(&self, root: &Url, until: Instant) -> Result<Microversion> {
+    async fn read_versions(&self, service: ServiceType, root: &Url, until: Instant) -> Result<Microversion> {
         let global_id = format!("req-{}", Uuid::new_v4());
         let about = About {
-            service: ServiceType::BlockStorage.as_str(),
+            service: service.as_str(),
             method: &Method::GET,
             template: "/",
             operation: OPERATION,
@@ -124,13 +150,15 @@ impl Session {
             }
             let (error, repeat, retry_after) = match self.exchange(request, &about).await {
                 // 300: several versions to choose from, an ordinary answer of an unversioned root.
-                Ok(reply) if reply.status == 200 || reply.status == 300 => return newest(&reply.body),
+                Ok(reply) if reply.status == 200 || reply.status == 300 => {
+                    return newest(service, &reply.body);
+                }
                 Ok(reply) if reply.status == 401 && refused.is_none() && token.id.is_some() => {
                     refused = Some(token);
                     continue;
                 }
                 Ok(reply) if reply.status == 404 => {
-                    return Err(decode("HTTP 404: no version document there"));
+                    return Err(decode(service, "HTTP 404: no version document there"));
                 }
                 Ok(reply) => {
                     let repeat =
@@ -144,18 +172,18 @@ impl Session {
     }
 }
 
-fn newest(body: &[u8]) -> Result<Microversion> {
-    let document: Document = serde_json::from_slice(body).map_err(|_| decode("no version document"))?;
-    let v3 = document.versions.into_iter().chain(document.version).find(|v| v.id.starts_with("v3"));
-    let v3 = v3.ok_or_else(|| decode("it offers no v3; Cinder before Mitaka is not supported"))?;
+fn newest(service: ServiceType, body: &[u8]) -> Result<Microversion> {
+    let document: Document =
+        serde_json::from_slice(body).map_err(|_| decode(service, "no version document"))?;
+    let wanted = service.version_path().trim_start_matches('/');
+    let found = document.versions.into_iter().chain(document.version).find(|v| v.id.starts_with(wanted));
+    let found = found.ok_or_else(|| {
+        decode(service, &format!("it offers no {wanted}; releases before Mitaka are not supported"))
+    })?;
     // Before microversions the field was empty.
-    Ok(v3.version.parse().unwrap_or(Microversion(3, 0)))
+    Ok(found.version.parse().unwrap_or(service.oldest()))
 }
 
-fn decode(reason: &str) -> Error {
-    Error::Decode {
-        service: ServiceType::BlockStorage.as_str(),
-        operation: OPERATION.to_owned(),
-        reason: reason.to_owned(),
-    }
+fn decode(service: ServiceType, reason: &str) -> Error {
+    Error::Decode { service: service.as_str(), operation: OPERATION.to_owned(), reason: reason.to_owned() }
 }

@@ -236,8 +236,12 @@ impl Keys<'_> {
         let network = ["network_endpoint_override"];
         let block =
             ["block_storage_endpoint_override", "volumev3_endpoint_override", "volume_endpoint_override"];
-        for (service, keys) in [(ServiceType::Network, &network[..]), (ServiceType::BlockStorage, &block[..])]
-        {
+        let compute = ["compute_endpoint_override"];
+        for (service, keys) in [
+            (ServiceType::Network, &network[..]),
+            (ServiceType::BlockStorage, &block[..]),
+            (ServiceType::Compute, &compute[..]),
+        ] {
             let found = keys.iter().chain(&both).find(|key| self.get(&[key]).is_some());
             if let Some((key, value)) = found.and_then(|key| Some((*key, self.get(&[key])?))) {
                 overrides.insert(service, self.url(key, &value)?);

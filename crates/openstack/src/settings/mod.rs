@@ -34,7 +34,7 @@ pub struct AuthSettings {
     /// Trust and client certificate.
     pub tls: Tls,
     /// Deadline of a call, retries and authentication included; `None`: 20 s, and 50 s for calls that make
-    /// Cinder talk to the storage.
+    /// Cinder talk to the storage or Nova to the hypervisor.
     pub timeout: Option<Duration>,
 }
 
@@ -155,6 +155,8 @@ pub enum ServiceType {
     Network,
     /// Cinder.
     BlockStorage,
+    /// Nova.
+    Compute,
 }
 
 impl ServiceType {
@@ -164,6 +166,7 @@ impl ServiceType {
         match self {
             Self::Network => "network",
             Self::BlockStorage => "block-storage",
+            Self::Compute => "compute",
         }
     }
 
@@ -172,6 +175,7 @@ impl ServiceType {
         match self {
             Self::Network => &["network"],
             Self::BlockStorage => &["block-storage", "block-store", "volumev3"],
+            Self::Compute => &["compute"],
         }
     }
 }

@@ -112,6 +112,7 @@ impl Cloud {
         let catalog = keystone.catalog.clone().unwrap_or_else(|| {
             json!([
                 service("network", &[("public", "R1", format!("{}/net", self.base))]),
+                service("compute", &[("public", "R1", format!("{}/compute/v2.1", self.base))]),
                 service("volumev3", &[("public", "R1", format!("{}/volume/v3/p1", self.base))]),
             ])
         });
@@ -170,6 +171,12 @@ impl Cloud {
 
     pub fn block_storage(&self) -> openstack::block_storage::Client {
         openstack::block_storage::Client::new(self.session())
+    }
+}
+
+impl Cloud {
+    pub fn compute(&self) -> openstack::compute::Client {
+        openstack::compute::Client::new(self.session())
     }
 }
 

@@ -38,6 +38,8 @@ fn service_of(path: &str) -> &'static str {
         Some("identity") => "identity",
         Some("networking") => "network",
         Some("volume") => "block-storage",
+        Some("compute") => "compute",
+        Some("metadata") => "metadata",
         _ => "other",
     }
 }
@@ -134,7 +136,7 @@ fn planned_answer(service: &str, status: StatusCode, action: &Action) -> Respons
     let message = "planned by the development cloud";
     let body = action.body.clone().unwrap_or_else(|| match service {
         "identity" => json!({"error": {"code": status.as_u16(), "title": title, "message": message}}),
-        "block-storage" => json!({"computeFault": {"code": status.as_u16(), "message": message}}),
+        "block-storage" | "compute" => json!({"computeFault": {"code": status.as_u16(), "message": message}}),
         _ => json!({"NeutronError": {"type": "HTTPError", "message": message, "detail": ""}}),
     });
     let mut answer = match body {

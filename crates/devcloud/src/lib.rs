@@ -1,7 +1,7 @@
-//! The embedded development cloud: Keystone, Neutron and Cinder over one in-memory model.
+//! The embedded development cloud: Keystone, Neutron, Cinder and Nova's servers over one in-memory model.
 //!
-//! [`DevCloud::start`] listens on one address: `/identity/v3`, `/networking/v2.0`, `/volume/v3`, and `/admin` for
-//! whoever runs it. Where it behaves differently from the real services, it is wrong.
+//! [`DevCloud::start`] listens on one address: `/identity/v3`, `/networking/v2.0`, `/volume/v3`,
+//! `/compute/v2.1`, `/metadata/{server}`, and `/admin` for whoever runs it. Where it behaves differently from the real services, it is wrong.
 //!
 //! # Who there is
 //! Users `admin` (role `admin` in the projects `admin` and `demo`), `demo` (member of `demo`) and `service` (roles
@@ -21,9 +21,10 @@
 //! | `GET /admin/holds`, `POST /admin/holds/{id}/release` | who waits; lets one go |
 //! | `GET /admin/log?since=N`, `DELETE /admin/log` | `{"last", "entries"}`: requests after number N, without secrets; forgets them, numbers go on |
 //! | `POST /admin/log/marker` | `{"text"}` puts a mark into the log and gives its number `{"n"}` |
+//! | `POST /admin/servers` | `{"id"?, "name"?, "project"?, "status"?, "host"?}` makes or changes a server of Nova's and shows it; the status `DELETED` ends it; 501 before upstream services |
 //! | `GET /admin/state` | the whole model as lists, for leak checks, and `projects` by name; 501 before upstream services |
 //! | `POST /admin/tokens/revoke` | `{"token"?, "user"?}`; empty: all tokens; 501 before upstream services |
-//! | `GET`, `POST /admin/options` | `latency_ms`; of the services of this process also `vif_type`, `vif_type_by_host`, `vif_type_by_network`, `ovs_bridge`, `ovs_hybrid_plug`, `sriov_hosts`, `dhcp_delay_ms`, `max_allowed_address_pair`, `agents_away`, `demo_is_admin`, `volume_faults` |
+//! | `GET`, `POST /admin/options` | `latency_ms`; of the services of this process also `vif_type`, `vif_type_by_host`, `vif_type_by_network`, `ovs_bridge`, `ovs_hybrid_plug`, `sriov_hosts`, `dhcp_delay_ms`, `max_allowed_address_pair`, `agents_away`, `demo_is_admin`, `volume_faults`, `servers` |
 
 mod admin;
 pub mod bridges;
@@ -38,6 +39,7 @@ mod listener;
 pub mod loop_volumes;
 mod model;
 mod neutron;
+mod nova;
 mod options;
 mod seeds;
 mod server;

@@ -20,6 +20,7 @@ use crate::keystone::{self, Keystone};
 use crate::listener::{self, GRACE};
 use crate::model::{Model, VifTypes};
 use crate::neutron::{self, NeutronService, Wiring};
+use crate::nova::{self, Nova};
 use crate::options::Options;
 use crate::seeds::seed;
 use crate::store::{Changed, Store, load};
@@ -56,12 +57,12 @@ impl DevCloud {
         let base = base.trim_end_matches('/').to_owned();
 
         let saved = options.state_file.as_deref().map(load).transpose()?.flatten();
-        let (mut model, volume) = match saved {
-            Some(saved) => (saved.network, Some(saved.volume)),
+        let (mut model, volume, compute) = match saved {
+            Some(saved) => (saved.network, Some(saved.volume), saved.compute),
             None => {
                 let mut model = Model::default();
                 seed(&mut model);
-                (model, None)
+                (model, None, None)
             }
         };
         model.vif = VifTypes { default: options.vif_type.clone(), ..VifTypes::default() };
@@ -86,12 +87,19 @@ impl DevCloud {
         if let Some(volume) = volume {
             cinder.restore(volume).map_err(|reason| Error::Part { part: "the volume service", reason })?;
         }
+        let nova = Nova::new(Arc::clone(&cinder), format!("{base}/compute"));
+        if let Some(compute) = compute {
+            nova.restore(compute).map_err(|reason| Error::Part { part: "the compute service", reason })?;
+        }
         let keystone = Arc::new(Keystone::new(&options, base.clone()));
-        let (network, volume) = (Arc::clone(&neutron), Arc::clone(&cinder));
-        let behind =
-            Behind::Services(Services { keystone: Arc::clone(&keystone), neutron: network, cinder: volume });
+        let behind = Behind::Services(Services {
+            keystone: Arc::clone(&keystone),
+            neutron: Arc::clone(&neutron),
+            cinder: Arc::clone(&cinder),
+            nova: Arc::clone(&nova),
+        });
         let control = Arc::new(Control::new(options.latency, behind));
-        let services = services(&keystone, &neutron, &cinder);
+        let services = services(&keystone, &neutron, &cinder, &nova);
 
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         // Listens before the first settling, so that no event of a device that exists already is missed.
@@ -102,6 +110,7 @@ impl DevCloud {
             changed,
             neutron: Arc::clone(&neutron),
             cinder: Arc::clone(&cinder),
+            nova,
         };
         let saver = store.path.is_some().then(|| tokio::spawn(store.follow(stop.clone())));
         let front =
@@ -112,14 +121,27 @@ impl DevCloud {
     }
 }
 
-fn services(keystone: &Arc<Keystone>, neutron: &Arc<NeutronService>, cinder: &Arc<Cinder>) -> Router {
+fn services(
+    keystone: &Arc<Keystone>,
+    neutron: &Arc<NeutronService>,
+    cinder: &Arc<Cinder>,
+    nova: &Arc<Nova>,
+) -> Router {
     let gate = from_fn_with_state(Arc::clone(keystone), keystone::authenticate);
     let volume = Router::new().nest("/volume", cinder::router(Arc::clone(cinder)));
     let network = neutron::router(Arc::clone(neutron));
     let by_path =
         |prefix: &'static str| move |path: &str| path == prefix || path.starts_with(&format!("{prefix}/"));
     let (is_network, is_volume) = (by_path("/networking"), by_path("/volume"));
-    let (network, volume) = (network.layer(gate.clone()), volume.layer(gate));
+    let (is_compute, is_metadata) = (by_path("/compute"), by_path("/metadata"));
+    let (network, volume) = (network.layer(gate.clone()), volume.layer(gate.clone()));
+    let compute = nova::router(Arc::clone(nova)).layer(gate);
+    // Servers have no credentials.
+    let servers = Arc::clone(nova);
+    let metadata = Router::new().fallback(move |request: Request<Body>| {
+        let answer = servers.metadata(request.uri().path());
+        async move { answer }
+    });
     let identity = keystone::router(Arc::clone(keystone));
     // Each service keeps its own answer to unknown paths.
     Router::new().fallback(move |mut request: Request<Body>| {
@@ -129,6 +151,10 @@ fn services(keystone: &Arc<Keystone>, neutron: &Arc<NeutronService>, cinder: &Ar
             network.clone()
         } else if is_volume(path) {
             volume.clone()
+        } else if is_compute(path) {
+            compute.clone()
+        } else if is_metadata(path) {
+            metadata.clone()
         } else {
             identity.clone()
         };

@@ -14,6 +14,7 @@ use crate::cinder::Cinder;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::neutron::NeutronService;
+use crate::nova::Nova;
 
 /// How long changes are gathered before they are written.
 const GATHER: Duration = Duration::from_millis(100);
@@ -39,6 +40,9 @@ pub(crate) struct Saved {
     pub(crate) network: Model,
     /// Volumes, as the volume service keeps them.
     pub(crate) volume: Value,
+    /// Servers, as the compute service keeps them; absent in files of earlier releases.
+    #[serde(default)]
+    pub(crate) compute: Option<Value>,
 }
 
 /// Writes the file after changes.
@@ -48,6 +52,7 @@ pub(crate) struct Store {
     pub(crate) changed: Changed,
     pub(crate) neutron: Arc<NeutronService>,
     pub(crate) cinder: Arc<Cinder>,
+    pub(crate) nova: Arc<Nova>,
 }
 
 /// Reads the file; `None` if there is none yet.
@@ -65,10 +70,12 @@ impl Store {
     pub(crate) async fn follow(self, stop: CancellationToken) -> Result<()> {
         let mut network = self.changed.0.subscribe();
         let mut volume = self.cinder.changed();
+        let mut compute = self.nova.changed();
         loop {
             tokio::select! {
                 _ = network.changed() => {}
                 _ = volume.changed() => {}
+                _ = compute.changed() => {}
                 () = stop.cancelled() => return self.save().await,
             }
             tokio::select! {
@@ -77,6 +84,7 @@ impl Store {
             }
             network.mark_unchanged();
             volume.mark_unchanged();
+            compute.mark_unchanged();
             if let Err(error) = self.save().await {
                 tracing::warn!(%error, "the cloud's state is not saved");
             }
@@ -86,7 +94,8 @@ impl Store {
     async fn save(&self) -> Result<()> {
         let Some(path) = self.path.clone() else { return Ok(()) };
         let network = self.neutron.read(Model::clone);
-        let saved = Saved { network, volume: self.cinder.snapshot() };
+        let compute = Some(self.nova.snapshot());
+        let saved = Saved { network, volume: self.cinder.snapshot(), compute };
         let write = tokio::task::spawn_blocking(move || {
             write(&path, &saved).map_err(|source| Error::Save { path, source })
         });

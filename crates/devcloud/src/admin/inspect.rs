@@ -30,6 +30,7 @@ pub(crate) async fn state(State(control): Shared) -> Response {
     let mut volume = lists(services.cinder.snapshot());
     volume.remove("quotas");
     all.extend(volume);
+    all.extend(lists(services.nova.snapshot()));
     all.insert("projects".into(), services.keystone.projects());
     Json(all).into_response()
 }

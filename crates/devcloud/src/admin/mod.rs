@@ -5,6 +5,7 @@ pub(crate) mod faults;
 pub(crate) mod holds;
 mod inspect;
 pub(crate) mod log;
+mod servers;
 mod settings;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use serde_json::json;
 use crate::cinder::Cinder;
 use crate::keystone::Keystone;
 use crate::neutron::NeutronService;
+use crate::nova::Nova;
 use crate::upstream::Upstreams;
 use faults::FaultPlan;
 use holds::Holds;
@@ -51,6 +53,7 @@ pub(crate) struct Services {
     pub(crate) keystone: Arc<Keystone>,
     pub(crate) neutron: Arc<NeutronService>,
     pub(crate) cinder: Arc<Cinder>,
+    pub(crate) nova: Arc<Nova>,
 }
 
 impl Control {
@@ -94,6 +97,7 @@ pub(crate) fn router(control: Arc<Control>) -> Router {
         .route("/admin/log", get(log::list).delete(log::clear))
         .route("/admin/log/marker", post(log::mark))
         .route("/admin/state", get(inspect::state))
+        .route("/admin/servers", post(servers::register))
         .route("/admin/tokens/revoke", post(settings::revoke))
         .route("/admin/options", get(settings::show).post(settings::change))
         .fallback(|| async { refuse(StatusCode::NOT_FOUND, "no such admin call") })

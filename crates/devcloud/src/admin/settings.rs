@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::{Control, Shared, parse};
 use crate::cinder::CinderFaults;
+use crate::nova::ServerOptions;
 
 /// Body of `POST /admin/options`; absent: unchanged.
 #[derive(Debug, Default, Deserialize)]
@@ -30,6 +31,7 @@ struct Settings {
     agents_away: Option<bool>,
     demo_is_admin: Option<bool>,
     volume_faults: Option<CinderFaults>,
+    servers: Option<ServerOptions>,
 }
 
 impl Settings {
@@ -46,6 +48,7 @@ impl Settings {
             && self.agents_away.is_none()
             && self.demo_is_admin.is_none()
             && self.volume_faults.is_none()
+            && self.servers.is_none()
     }
 }
 
@@ -77,6 +80,7 @@ pub(crate) async fn show(State(control): Shared) -> Response {
         "max_allowed_address_pair": most_pairs,
         "agents_away": agents_away,
         "volume_faults": services.cinder.faults(),
+        "servers": services.nova.options(),
     }))
     .into_response()
 }
@@ -102,6 +106,9 @@ pub(crate) async fn change(state: Shared, body: Bytes) -> Response {
     }
     if let Some(faults) = settings.volume_faults {
         services.cinder.set_faults(faults);
+    }
+    if let Some(servers) = settings.servers {
+        services.nova.set_options(servers);
     }
     let written = services.neutron.write(|model| {
         if let Some(default) = settings.vif_type {

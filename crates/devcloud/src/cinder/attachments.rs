@@ -130,21 +130,9 @@ pub(super) async fn create(Shared(cinder): Shared<Arc<Cinder>>, call: Call, body
     let access = connector.as_ref().map(|connector| access_mode(connector, mode)).transpose()?;
     let id = new_id();
     cinder.write(|state| {
-        reserve(state, &call, &volume_id, instance.as_deref())?;
-        let attachment = Attachment {
-            id: id.clone(),
-            serial: state.next_serial(),
-            volume_id: volume_id.clone(),
-            project_id: call.caller.project_id.clone(),
-            status: AttachStatus::Reserved,
-            instance_uuid: instance.clone(),
-            host: None,
-            mountpoint: None,
-            mode: mode.to_owned(),
-            connector: None,
-            connection_info: Map::new(),
-            attached_at: None,
-        };
+        reserve(state, &call.caller, &volume_id, instance.as_deref())?;
+        let attachment =
+            Attachment::reserved(state, &id, &volume_id, &call.caller.project_id, instance.as_deref(), mode);
         state.attachments.insert(id.clone(), attachment);
         Ok::<_, Fault>(())
     })?;

@@ -9,10 +9,16 @@ use super::call::Call;
 use super::fault::Fault;
 use super::model::{AttachStatus, Attachment, State, VolumeStatus};
 use super::transitions::planned;
+use crate::caller::Caller;
 
 /// Claims a volume for one more attachment: compare and swap, the only lock between hosts.
-pub(super) fn reserve(state: &mut State, call: &Call, id: &str, instance: Option<&str>) -> Result<(), Fault> {
-    let volume = state.volume(&call.caller, id)?;
+pub(super) fn reserve(
+    state: &mut State,
+    caller: &Caller,
+    id: &str,
+    instance: Option<&str>,
+) -> Result<(), Fault> {
+    let volume = state.volume(caller, id)?;
     let (status, multiattach) = (volume.status, volume.multiattach);
     let mut expected = vec![VolumeStatus::Available];
     if multiattach {

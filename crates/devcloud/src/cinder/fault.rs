@@ -1,4 +1,4 @@
-//! Refusals as Cinder words them: `{"itemNotFound": {"code": 404, "message": "..."}}`.
+//! Refusals as Cinder and Nova word them: `{"itemNotFound": {"code": 404, "message": "..."}}`.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -7,17 +7,17 @@ use serde_json::{Map, json};
 
 /// A refused request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) status: StatusCode,
-    pub(super) message: String,
+pub(crate) struct Fault {
+    pub(crate) status: StatusCode,
+    pub(crate) message: String,
 }
 
 impl Fault {
-    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status, message: message.into() }
     }
 
-    pub(super) fn bad(message: impl Into<String>) -> Self {
+    pub(crate) fn bad(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 
@@ -31,21 +31,21 @@ impl Fault {
         Self::bad(format!("Invalid input for field/attribute {name}. Value: {value}. {why}"))
     }
 
-    pub(super) fn not_found(message: impl Into<String>) -> Self {
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, message)
     }
 
     /// 404 about a resource by id.
-    pub(super) fn absent(kind: &str, id: &str) -> Self {
+    pub(crate) fn absent(kind: &str, id: &str) -> Self {
         Self::not_found(format!("{kind} {id} could not be found."))
     }
 
     /// 404: the path, or the path at this microversion, is not served.
-    pub(super) fn no_such_path() -> Self {
+    pub(crate) fn no_such_path() -> Self {
         Self::not_found("The resource could not be found.")
     }
 
-    pub(super) fn conflict(message: impl Into<String>) -> Self {
+    pub(crate) fn conflict(message: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, message)
     }
 

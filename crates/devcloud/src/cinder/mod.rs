@@ -8,6 +8,7 @@ mod attachments;
 mod call;
 mod connection;
 mod fault;
+mod for_servers;
 mod legacy_attach;
 mod listing;
 mod metadata;
@@ -32,6 +33,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use serde_json::Value;
 use tokio::sync::{OwnedMutexGuard, watch};
 
+pub(crate) use fault::Fault;
 pub use options::{CinderFaults, CinderOptions, Latencies, Quota};
 pub use router::router;
 

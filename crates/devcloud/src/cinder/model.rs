@@ -113,6 +113,31 @@ pub(super) struct Attachment {
 }
 
 impl Attachment {
+    /// One that is not connected yet.
+    pub(super) fn reserved(
+        state: &mut State,
+        id: &str,
+        volume_id: &str,
+        project_id: &str,
+        instance: Option<&str>,
+        mode: &str,
+    ) -> Self {
+        Self {
+            id: id.to_owned(),
+            serial: state.next_serial(),
+            volume_id: volume_id.to_owned(),
+            project_id: project_id.to_owned(),
+            status: AttachStatus::Reserved,
+            instance_uuid: instance.map(str::to_owned),
+            host: None,
+            mountpoint: None,
+            mode: mode.to_owned(),
+            connector: None,
+            connection_info: Map::new(),
+            attached_at: None,
+        }
+    }
+
     /// The data path's export is in use by it.
     pub(super) fn is_connected(&self) -> bool {
         !self.connection_info.is_empty()

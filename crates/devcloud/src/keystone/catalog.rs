@@ -13,6 +13,7 @@ pub(crate) fn catalog(base: &str, project_id: &str) -> Value {
     let services = [
         ("identity", "keystone", format!("{base}/identity")),
         ("network", "neutron", format!("{base}/networking")),
+        ("compute", "nova", format!("{base}/compute/v2.1")),
         ("block-storage", "cinder", volume.clone()),
         ("volumev3", "cinderv3", volume),
     ];

@@ -42,8 +42,8 @@ async fn a_password_gives_a_token_with_a_catalog() {
     assert_eq!(token["roles"][0]["name"], "member");
     let kinds: Vec<_> =
         token["catalog"].as_array().unwrap().iter().map(|s| s["type"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["identity", "network", "block-storage", "volumev3"]);
-    let volume = &token["catalog"][2]["endpoints"];
+    assert_eq!(kinds, ["identity", "network", "compute", "block-storage", "volumev3"]);
+    let volume = &token["catalog"][3]["endpoints"];
     assert_eq!(volume.as_array().unwrap().len(), 3);
     assert!(volume[0]["url"].as_str().unwrap().ends_with(token["project"]["id"].as_str().unwrap()));
     assert_eq!(volume[0]["region"], "RegionOne");

@@ -37,6 +37,8 @@ mod revisions;
 #[cfg(test)]
 mod security_groups;
 #[cfg(test)]
+mod servers;
+#[cfg(test)]
 mod subnet_pools;
 #[cfg(test)]
 mod subnets;

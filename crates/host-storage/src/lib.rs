@@ -12,6 +12,7 @@ mod device;
 mod error;
 mod filesystem;
 mod grow;
+pub mod instance;
 pub mod local;
 mod mkfs;
 mod mount;
@@ -20,6 +21,7 @@ mod mountpoint;
 mod namespaces;
 mod probe;
 mod program;
+pub mod serial;
 mod signature;
 mod sysfs;
 

@@ -60,11 +60,12 @@ impl Core {
     async fn attach(&self, record: &mut Record, id: &str) -> Result<PathBuf> {
         let name = record.name.clone();
         let boot_id = self.host.boot_id().await.map_err(|e| Error::host(&name, e))?;
+        let server = self.server_without(record).await?;
         record.stage = Stage::Attaching;
         record.references.clear();
         record.doubtful = false;
         record.trouble = None;
-        record.attached = Some(Attached { boot_id, ..Attached::default() });
+        record.attached = Some(Attached { boot_id, server, ..Attached::default() });
         self.ledger.save(record)?;
         let result = match self.claim(record).await {
             Ok(claim) => self.use_claim(record, claim, id).await,

@@ -1,4 +1,5 @@
-//! Claiming a volume for this host in the cloud, and giving the claim back: Cinder's attachments without a server.
+//! Claiming a volume for this host in the cloud, and giving the claim back: Cinder's attachments without a server here,
+//! those of a server in [`crate::nova`].
 
 use openstack::block_storage::{Attachment, NewAttachment};
 use serde_json::{Map, Value};
@@ -27,9 +28,17 @@ pub(crate) enum Unclaimed {
     Unknown(Error),
 }
 
+/// The server whose attachment it is, where Nova makes them.
+fn server_of(record: &Record) -> Option<&str> {
+    record.attached.as_ref()?.server.as_deref()
+}
+
 impl Core {
     /// Claims the volume and has the storage export it to this host. Two hosts that try at once: one gets it.
     pub(crate) async fn claim(&self, record: &Record) -> std::result::Result<Claim, Unclaimed> {
+        if let Some(server) = server_of(record) {
+            return self.claim_for_server(record, server).await;
+        }
         let name = &record.name;
         let mut connector =
             self.host.connector().await.map_err(|e| Unclaimed::Refused(Error::host(name, e)))?;
@@ -48,6 +57,10 @@ impl Core {
 
     /// Says that the volume is connected: from then on everybody sees it in use.
     pub(crate) async fn complete(&self, record: &Record, id: &str) -> Result<()> {
+        if server_of(record).is_some() {
+            // Nova did.
+            return Ok(());
+        }
         match self.cloud.complete_attachment(id).await {
             // Completing twice is harmless.
             Err(e) if e.effect_unknown() => self.cloud.complete_attachment(id).await,
@@ -58,6 +71,9 @@ impl Core {
 
     /// Gives the volume back. Without an `id` the answer of the claim was lost, and what it may have left is looked for.
     pub(crate) async fn unclaim(&self, record: &Record, id: Option<&str>) -> Result<()> {
+        if let Some(server) = server_of(record) {
+            return self.unclaim_from_server(record, server, id.is_none()).await;
+        }
         match id {
             Some(id) => {
                 self.cloud.delete_attachment(id).await.map_err(|e| Error::cloud(&record.name, "detach it", e))
@@ -86,7 +102,7 @@ impl Core {
         }
     }
 
-    async fn why_not_claimed(&self, record: &Record, error: openstack::Error) -> Error {
+    pub(crate) async fn why_not_claimed(&self, record: &Record, error: openstack::Error) -> Error {
         let name = &record.name;
         if error.is_not_found() {
             return Error::refused(

@@ -58,14 +58,14 @@ pub enum Error {
         /// Their ids.
         ids: String,
     },
-    /// A call to Cinder failed.
+    /// A call to Cinder or Nova failed.
     #[error("volume {name}: cannot {action}: {source}{}", advice(.source))]
     Cloud {
         /// The volume.
         name: String,
         /// What was attempted, as a verb.
         action: &'static str,
-        /// Cinder's answer.
+        /// The service's answer.
         source: Box<openstack::Error>,
     },
     /// Something failed on this host.
@@ -118,10 +118,21 @@ pub enum Error {
 }
 
 fn advice(source: &openstack::Error) -> &'static str {
-    if source.is_over_quota() {
+    // 403 and 409 of Nova are about the server.
+    let compute = source.api().filter(|e| e.service == "compute").map(|e| e.status);
+    if compute == Some(403) {
+        "; a server may have only so many disks: stop containers with volumes here, use another host, or have \
+         max_disk_devices_to_attach raised"
+    } else if compute == Some(409) {
+        "; the server's state forbids it, see: openstack server show"
+    } else if source.is_over_quota() {
         "; delete volumes or ask for more quota"
-    } else if matches!(source, openstack::Error::Timeout { .. }) {
-        "; check Cinder and repeat the command"
+    } else if let openstack::Error::Timeout { service, .. } = source {
+        if *service == "compute" {
+            "; check Nova and repeat the command"
+        } else {
+            "; check Cinder and repeat the command"
+        }
     } else {
         ""
     }

@@ -52,6 +52,9 @@ pub(crate) struct Attached {
     pub(crate) boot_id: String,
     /// Cinder's id; absent while the call is under way.
     pub(crate) id: Option<String>,
+    /// The server that Nova attached it to; written before Nova is asked. Without one the attachment is this host's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) server: Option<String>,
     /// How it is connected; written before anything is.
     #[serde(default)]
     pub(crate) link: Option<Link>,

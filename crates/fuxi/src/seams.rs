@@ -52,6 +52,25 @@ pub trait BlockStorage: Send + Sync + std::fmt::Debug {
     async fn explain(&self, resource: &str) -> openstack::Result<Option<String>>;
 }
 
+/// Nova, as far as the volumes of one of its servers need it.
+#[async_trait]
+pub trait Servers: Send + Sync + std::fmt::Debug {
+    /// Orders that the server gets the volume.
+    async fn attach_volume(&self, server: &str, volume: &str) -> openstack::Result<()>;
+    /// Whether Nova knows of the volume at the server, on its way to it and from it included. `false` as well if there
+    /// is no such server.
+    async fn has_volume(&self, server: &str, volume: &str) -> openstack::Result<bool>;
+    /// Orders that the server gives the volume back.
+    async fn detach_volume(&self, server: &str, volume: &str) -> openstack::Result<()>;
+}
+
+/// Who this machine is.
+#[async_trait]
+pub trait Identity: Send + Sync + std::fmt::Debug {
+    /// Nova's id of the server that this machine is, or why that cannot be told.
+    async fn server_id(&self) -> Result<String, String>;
+}
+
 /// Result of a host operation.
 pub type HostResult<T> = host_storage::Result<T>;
 

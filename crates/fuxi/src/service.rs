@@ -12,7 +12,7 @@ use crate::marks::Marks;
 use crate::record::Record;
 use crate::request::Request;
 use crate::{
-    BlockStorage, Error, HostStorage, Result, Settings, Status, VolumeInfo, VolumeStatus, name as names,
+    BlockStorage, Error, HostStorage, Nova, Result, Settings, Status, VolumeInfo, VolumeStatus, name as names,
 };
 
 /// How long a list waits for Cinder: Docker asks all its drivers and waits for the slowest.
@@ -32,6 +32,8 @@ pub(crate) struct Core {
     pub(crate) ledger: Ledger,
     pub(crate) cloud: Arc<dyn BlockStorage>,
     pub(crate) host: Arc<dyn HostStorage>,
+    /// Where volumes come through Nova.
+    pub(crate) nova: Option<Nova>,
     pub(crate) progress: Progress,
     /// Held by the one list call under way.
     pub(crate) refreshing: tokio::sync::Mutex<()>,
@@ -59,6 +61,30 @@ impl Service {
         cloud: Arc<dyn BlockStorage>,
         host: Arc<dyn HostStorage>,
     ) -> Result<Self> {
+        Self::open_with(settings, state, cloud, host, None)
+    }
+
+    /// The same for a virtual machine that gets its volumes through Nova.
+    ///
+    /// # Errors
+    /// As [`Service::open`].
+    pub fn open_in_server(
+        settings: Settings,
+        state: &journal::StateDir,
+        cloud: Arc<dyn BlockStorage>,
+        host: Arc<dyn HostStorage>,
+        nova: Nova,
+    ) -> Result<Self> {
+        Self::open_with(settings, state, cloud, host, Some(nova))
+    }
+
+    fn open_with(
+        settings: Settings,
+        state: &journal::StateDir,
+        cloud: Arc<dyn BlockStorage>,
+        host: Arc<dyn HostStorage>,
+        nova: Option<Nova>,
+    ) -> Result<Self> {
         settings.check()?;
         let marks = Marks::new(&settings.label);
         let ledger = Ledger::open(state)?;
@@ -69,6 +95,7 @@ impl Service {
                 ledger,
                 cloud,
                 host,
+                nova,
                 progress: Progress::default(),
                 refreshing: Default::default(),
             }),

@@ -37,6 +37,8 @@ pub struct Settings {
     pub absent_for: Duration,
     /// How long a create or attach call whose answer was lost may still take effect.
     pub lost_after: Duration,
+    /// How long Nova may take to attach or detach a volume before we stop watching.
+    pub server_patience: Duration,
     /// How often idle and half-done volumes are looked after; `None`: only when [`crate::Service::sweep`] is called.
     pub sweep_every: Option<Duration>,
 }
@@ -58,6 +60,7 @@ impl Default for Settings {
             poll_longest: Duration::from_secs(1),
             absent_for: Duration::from_secs(1),
             lost_after: Duration::from_secs(10),
+            server_patience: Duration::from_secs(90),
             sweep_every: Some(Duration::from_secs(30)),
         }
     }

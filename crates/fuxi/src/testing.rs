@@ -3,6 +3,7 @@
 
 mod cloud;
 mod host;
+mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -13,7 +14,9 @@ use openstack::block_storage::{Attachment, Snapshot, Volume};
 use openstack::{ApiError, Error as CloudError};
 use serde_json::Value;
 
-use crate::{Content, Device, HostResult, Service, Settings};
+pub(crate) use server::SERVER;
+
+use crate::{Content, Device, HostResult, Nova, Service, Settings};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -56,6 +59,21 @@ pub(crate) struct State {
     pub(crate) quota: bool,
     pub(crate) next_create_errors: bool,
     pub(crate) next_create_encrypts: bool,
+    /// The host is a server of Nova's.
+    pub(crate) in_server: bool,
+    /// It cannot tell which.
+    pub(crate) stranger: bool,
+    /// Volumes that Nova knows at the server.
+    pub(crate) server_disks: BTreeSet<String>,
+    /// What Nova answers to the next orders.
+    pub(crate) server_refuses: Option<(u16, &'static str)>,
+    pub(crate) next_disk_vanishes: bool,
+    pub(crate) next_disk_is_kept: bool,
+    /// No disk moves.
+    pub(crate) disks_stick: bool,
+    /// The next order to attach is lost, and carried out when somebody looks.
+    pub(crate) late_attach: bool,
+    late_volume: Option<String>,
     dead: bool,
     next: u32,
 }
@@ -79,6 +97,7 @@ pub(crate) fn settings() -> Settings {
         poll_longest: Duration::from_millis(1),
         lost_after: Duration::ZERO,
         cloud_patience: Duration::from_millis(500),
+        server_patience: Duration::from_millis(300),
         sweep_every: None,
         ..Settings::default()
     }
@@ -121,6 +140,12 @@ impl World {
         Arc::new(world)
     }
 
+    pub(crate) fn in_server() -> Arc<Self> {
+        let world = Self::new();
+        world.state().in_server = true;
+        world
+    }
+
     pub(crate) fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
@@ -133,7 +158,13 @@ impl World {
     pub(crate) fn service_with(self: &Arc<Self>, settings: Settings) -> Service {
         let mut state = self.state();
         (state.dead, state.plan) = (false, None);
+        let in_server = state.in_server;
         drop(state);
+        if in_server {
+            let nova = Nova { servers: self.clone(), identity: self.clone() };
+            return Service::open_in_server(settings, &self.journal, self.clone(), self.clone(), nova)
+                .unwrap();
+        }
         Service::open(settings, &self.journal, self.clone(), self.clone()).unwrap()
     }
 
@@ -244,6 +275,7 @@ impl State {
 
     /// Time passes whenever somebody looks.
     fn look(&mut self) {
+        self.move_disks();
         let gone: Vec<_> =
             self.volumes.values().filter(|v| v.status == "deleting").map(|v| v.id.clone()).collect();
         for id in gone {
@@ -260,7 +292,9 @@ impl State {
     }
 
     fn check_exported(&self, device: &Device) -> HostResult<()> {
-        if self.attachments.values().any(|a| a.volume_id == device.volume) {
+        // The disk of a server is there when Nova says so; an export is there at once.
+        let here = |a: &Attachment| a.instance.is_none() || a.status == "attached";
+        if self.attachments.values().any(|a| a.volume_id == device.volume && here(a)) {
             return Ok(());
         }
         Err(HostError::NotABlockDevice { path: device.path.clone() })

@@ -117,12 +117,18 @@ impl BlockStorage for World {
     }
     async fn list_attachments(&self, volume: &str) -> openstack::Result<Vec<Attachment>> {
         self.cloud("list attachments", |s| {
-            Ok(s.attachments.values().filter(|a| a.volume_id == volume).cloned().collect())
+            let found = s.attachments.values().filter(|a| a.volume_id == volume).cloned().collect();
+            s.move_disks();
+            Ok(found)
         })
         .await
     }
     async fn delete_attachment(&self, id: &str) -> openstack::Result<()> {
         self.cloud("delete attachment", |s| {
+            if s.attachments.get(id).is_some_and(|a| a.instance.is_some()) {
+                s.crimes.push("took a volume from a server past Nova".into());
+                return Err(refused(409, "detach it using the Compute API"));
+            }
             let Some(attachment) = s.attachments.remove(id) else { return Ok(()) };
             if s.mounts.values().any(|v| *v == attachment.volume_id)
                 || s.users.contains(&attachment.volume_id)

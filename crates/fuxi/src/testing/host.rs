@@ -32,7 +32,10 @@ impl HostStorage for World {
                     reason: "its size".into(),
                 });
             }
-            s.connected.insert(volume.into());
+            // A hypervisor's disk goes as it came.
+            if !s.in_server {
+                s.connected.insert(volume.into());
+            }
             let link = Link::Local { path: path.clone() };
             Ok(Device {
                 path,

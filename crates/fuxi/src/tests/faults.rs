@@ -7,7 +7,7 @@ use crate::testing::{ADOPTABLE, Fault, World, foreign_filesystem, volume};
 use crate::{Result, Service};
 
 #[derive(Debug, Clone, Copy)]
-enum Step {
+pub(super) enum Step {
     Create,
     Adopt,
     Mount,
@@ -44,10 +44,14 @@ async fn check_everything_is_as_at_first(world: &Arc<World>, context: &str) {
 /// Runs `before` in peace, `step` with every fault at every call, and then, in a new process if the old one died, the
 /// step again and all that follows in a volume's life.
 async fn survives(before: &[Step], step: Step, after: &[Step]) {
+    survives_in(World::new, before, step, after).await;
+}
+
+pub(super) async fn survives_in(new: impl Fn() -> Arc<World>, before: &[Step], step: Step, after: &[Step]) {
     for fault in Fault::ALL {
         for nth in 0.. {
             let context = format!("{step:?}, {fault:?} at call {nth}");
-            let world = World::new();
+            let world = new();
             let mut service = world.service();
             for step in before {
                 run(&service, *step).await.unwrap();

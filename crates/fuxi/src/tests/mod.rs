@@ -6,6 +6,7 @@ mod histories;
 mod manage;
 mod refusals;
 mod safety;
+mod servers;
 mod sharing;
 
 use std::collections::BTreeMap;

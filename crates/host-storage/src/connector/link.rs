@@ -24,4 +24,6 @@ pub enum Link {
     Nvme(NvmeLink),
     /// A raw file of a network filesystem.
     RemoteFile(RemoteFileLink),
+    /// The hypervisor gives it to this virtual machine, as a disk with the volume's id for a serial number.
+    Server,
 }

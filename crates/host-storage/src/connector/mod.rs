@@ -16,6 +16,7 @@ mod properties;
 mod remote_file;
 mod scsi;
 mod secrets;
+mod server;
 mod turn;
 
 use std::path::Path;
@@ -31,7 +32,10 @@ pub use remote_file::{RemoteFileLink, RemoteFilesystem};
 pub use scsi::{Identity, Lun};
 pub use secrets::Secrets;
 
-use crate::{BlockDevice, Error, Result, local};
+use crate::{BlockDevice, Error, Result, local, serial};
+
+/// The `driver_volume_type` of a volume that Nova attaches: Cinder tells the hypervisor the rest.
+pub const SERVER: &str = "server";
 
 /// What Cinder says of an attached volume.
 #[derive(Debug, Clone)]
@@ -74,6 +78,7 @@ impl Connection {
                 let link = Link::RemoteFile(RemoteFileLink::parse(&kind, info, volume)?);
                 Ok(Self { link, secrets: Secrets::default() })
             }
+            SERVER => Ok(Self { link: Link::Server, secrets: Secrets::default() }),
             "iscsi" => {
                 iscsi::parse(info).map(|(l, secrets)| Self { link: Link::Iscsi(l), secrets }).map_err(refused)
             }
@@ -104,6 +109,7 @@ pub fn connect(machine: &Machine, connection: &Connection, volume: &str, size: u
         Link::Iscsi(link) => {
             iscsi::connect(machine, link, &connection.secrets, volume, size, &scsi::Patience::default())
         }
+        Link::Server => server::connect(machine, volume, size),
     }
 }
 
@@ -117,6 +123,7 @@ pub fn prove(machine: &Machine, link: &Link, path: &Path, volume: &str, size: u6
         Link::Nvme(link) => nvme::prove(machine, link, path, volume, size),
         Link::RemoteFile(link) => remote_file::prove(machine, link, path, volume, size),
         Link::Iscsi(link) => iscsi::prove(machine, link, path, volume, size),
+        Link::Server => server::prove(machine, path, volume, size),
     }
 }
 
@@ -127,8 +134,8 @@ pub fn prove(machine: &Machine, link: &Link, path: &Path, volume: &str, size: u6
 /// What is still there and why; calling again is fine.
 pub fn disconnect(machine: &Machine, link: &Link, volume: &str) -> Result<()> {
     match link {
-        // It was this host's before, and its driver takes it away.
-        Link::Local { .. } => Ok(()),
+        // It was this host's before, and its driver takes it away; or the hypervisor does.
+        Link::Local { .. } | Link::Server => Ok(()),
         Link::Iscsi(link) => iscsi::disconnect(machine, link, &scsi::Patience::default()),
         Link::Nvme(link) => nvme::disconnect(machine, link, volume),
         Link::RemoteFile(link) => remote_file::disconnect(machine, link, volume),
@@ -153,6 +160,7 @@ pub fn is_anothers(machine: &Machine, link: &Link, path: &Path, volume: &str) ->
         Link::Iscsi(link) => iscsi::is_another(machine, link, path),
         Link::Nvme(link) => nvme::is_anothers(machine, link, path),
         Link::RemoteFile(link) => remote_file::is_anothers(machine, link, path),
+        Link::Server => serial::is_another(machine, path, volume),
     }
 }
 
@@ -162,7 +170,8 @@ pub fn is_anothers(machine: &Machine, link: &Link, path: &Path, volume: &str) ->
 /// What the driver's own steps answer.
 pub fn rescan(machine: &Machine, link: &Link, volume: &str) -> Result<()> {
     match link {
-        Link::Local { .. } => Ok(()),
+        // The hypervisor tells the machine.
+        Link::Local { .. } | Link::Server => Ok(()),
         Link::Iscsi(link) => iscsi::rescan(machine, link, &scsi::Patience::default()),
         Link::Nvme(link) => nvme::rescan(machine, link, volume),
         Link::RemoteFile(link) => remote_file::rescan(machine, link, volume),

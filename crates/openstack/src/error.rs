@@ -91,7 +91,7 @@ const IDENTITY: &str = "identity";
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{service}: {operation}: {message} (HTTP {status}{}{})", fmt_kind(.kind), fmt_request(.request_id))]
 pub struct ApiError {
-    /// Service type, such as `network`, `block-storage`, `identity`.
+    /// Service type, such as `network`, `block-storage`, `shared-file-system`, `identity`.
     pub service: &'static str,
     /// Verb and resource, such as `create port`.
     pub operation: String,
@@ -154,7 +154,7 @@ impl Error {
         self.api().is_some_and(|e| e.kind == kind)
     }
 
-    /// A quota is used up (Neutron 409 `OverQuota`, Cinder 413).
+    /// A quota is used up (Neutron 409 `OverQuota`, Cinder and Manila 413).
     #[must_use]
     pub fn is_over_quota(&self) -> bool {
         self.api().is_some_and(|e| {

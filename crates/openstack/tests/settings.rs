@@ -130,6 +130,8 @@ fn overrides_are_for_one_service_or_all() {
     assert_eq!(one.keys().copied().collect::<Vec<_>>(), [ServiceType::BlockStorage]);
     let one = read(&but(&[("compute_endpoint_override", "http://c/v2.1")])).unwrap().endpoint_overrides;
     assert_eq!(one.keys().copied().collect::<Vec<_>>(), [ServiceType::Compute]);
+    let one = read(&but(&[("sharev2_endpoint_override", "http://c/v2")])).unwrap().endpoint_overrides;
+    assert_eq!(one.keys().copied().collect::<Vec<_>>(), [ServiceType::SharedFileSystems]);
 }
 
 const CLOUDS: &str = r#"

@@ -2,7 +2,6 @@
 
 mod attachments;
 mod messages;
-mod metadata_filter;
 mod model;
 mod snapshots;
 mod volumes;

@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::null::null_is_default;
+
 /// A volume (detail view).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Volume {
@@ -69,14 +71,6 @@ pub struct VolumeAttachment {
     /// ISO 8601, UTC without zone.
     #[serde(default)]
     pub attached_at: Option<String>,
-}
-
-fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// Body of `POST /v3/volumes`.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use http::Method;
 use serde_json::json;
 
-use super::metadata_filter::literal;
 use super::{Client, NewVolume, Volume};
+use crate::literal::literal;
 use crate::session::Microversion;
 use crate::{Result, ServiceType, page};
 

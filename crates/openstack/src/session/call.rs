@@ -139,6 +139,14 @@ impl Call {
         self
     }
 
+    /// At this microversion of shared file systems.
+    pub(crate) fn share_version(mut self, version: impl std::fmt::Display) -> Self {
+        if let Ok(value) = HeaderValue::from_str(&version.to_string()) {
+            self.headers.push((HeaderName::from_static("x-openstack-manila-api-version"), value));
+        }
+        self
+    }
+
     /// Sent again even if its effect is unknown.
     pub(crate) fn repeatable(mut self) -> Self {
         self.repeat = Repeat::Always;

@@ -90,35 +90,37 @@ fn versioned(path: &str, service: ServiceType, project: Option<&str>) -> String 
         }
         // Old catalogs have the project at the end, and Nova serves that too.
         ServiceType::Compute => {
-            let (root, rest) = split(path, "/v2.1");
-            format!("{root}/v2.1{rest}")
+            let (root, rest) = split(path, service.major_version());
+            format!("{root}/{}{rest}", service.major_version())
         }
-        ServiceType::BlockStorage => {
-            let (root, rest) = split(path, "/v3");
+        ServiceType::BlockStorage | ServiceType::SharedFileSystems => {
+            let version = service.major_version();
+            let (root, rest) = split(path, version);
             match (rest, project) {
-                ("", Some(project)) => format!("{root}/v3/{project}"),
-                (rest, _) => format!("{root}/v3{rest}"),
+                ("", Some(project)) => format!("{root}/{version}/{project}"),
+                (rest, _) => format!("{root}/{version}{rest}"),
             }
         }
     }
 }
 
-/// `/volume/v3/p1` is `/volume` and `/p1`; without the version, everything is the root.
-fn split<'p>(path: &'p str, version: &str) -> (&'p str, &'p str) {
-    match path.find(&format!("{version}/")) {
+/// With `v3`, `/volume/v3/p1` is `/volume` and `/p1`; without the version, everything is the root.
+fn split<'a>(path: &'a str, version: &str) -> (&'a str, &'a str) {
+    let segment = format!("/{version}");
+    match path.find(&format!("{segment}/")) {
         Some(at) => {
-            path.split_at_checked(at).map(|(root, rest)| (root, rest.get(version.len()..).unwrap_or("")))
+            path.split_at_checked(at).map(|(root, rest)| (root, rest.get(segment.len()..).unwrap_or("")))
         }
-        None => path.strip_suffix(version).map(|root| (root, "")),
+        None => path.strip_suffix(&segment).map(|root| (root, "")),
     }
     .unwrap_or((path, ""))
 }
 
-/// Where a service says which microversions it knows: first the versioned root, then the bare one. `version` is the
-/// path of the former, such as `/v3`.
-pub(super) fn version_roots(endpoint: &Url, version: &str) -> [Url; 2] {
+/// Where a service says which microversions it knows: first the versioned root, then the bare one.
+pub(super) fn version_roots(endpoint: &Url, service: ServiceType) -> [Url; 2] {
+    let version = service.major_version();
     let (root, _) = split(endpoint.path(), version);
-    [format!("{root}{version}/"), format!("{root}/")].map(|path| {
+    [format!("{root}/{version}/"), format!("{root}/")].map(|path| {
         let mut url = endpoint.clone();
         url.set_path(&path);
         url
@@ -145,12 +147,16 @@ mod tests {
         assert_eq!(compute("/"), "/v2.1");
         assert_eq!(compute("/compute/v2.1/"), "/compute/v2.1");
         assert_eq!(compute("/compute/v2.1/p1"), "/compute/v2.1/p1");
+        let share = |path| versioned(path, ServiceType::SharedFileSystems, Some("p1"));
+        assert_eq!(share("/share"), "/share/v2/p1");
+        assert_eq!(share("/share/v2/"), "/share/v2/p1");
+        assert_eq!(share("/v2/p1"), "/v2/p1");
     }
 
     #[test]
     fn the_version_document_is_looked_for_beside_the_project() {
         let url = Url::parse("http://c:1/volume/v3/p1").unwrap();
-        let [first, second] = version_roots(&url, "/v3");
+        let [first, second] = version_roots(&url, ServiceType::BlockStorage);
         assert_eq!(first.as_str(), "http://c:1/volume/v3/");
         assert_eq!(second.as_str(), "http://c:1/volume/");
     }

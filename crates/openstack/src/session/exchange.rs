@@ -16,7 +16,7 @@ const LARGEST_ANSWER: usize = 64 << 20;
 /// One exchange with a service, as an observer sees it. A repeated call makes several.
 #[derive(Debug, Clone)]
 pub struct CallRecord {
-    /// `network`, `block-storage` or `identity`.
+    /// `network`, `block-storage`, `shared-file-system` or `identity`.
     pub service: &'static str,
     /// HTTP method.
     pub method: Method,

@@ -278,8 +278,18 @@ fn without_values(text: &str) -> String {
 }
 
 impl ServiceType {
+    /// The major version of the API spoken, as it stands in URLs and version documents.
+    fn major_version(self) -> &'static str {
+        match self {
+            Self::Network => "v2.0",
+            Self::BlockStorage => "v3",
+            Self::SharedFileSystems => "v2",
+            Self::Compute => "v2.1",
+        }
+    }
+
     /// The endpoint's version roots, for discovery.
     fn version_roots(self, session: &Session, token: &Token) -> Result<[Url; 2]> {
-        Ok(catalog::version_roots(&catalog::endpoint(session.settings(), token, self)?, self.version_path()))
+        Ok(catalog::version_roots(&catalog::endpoint(session.settings(), token, self)?, self))
     }
 }

@@ -1,4 +1,4 @@
-//! Microversions of a service: asked once per endpoint, then remembered.
+//! Microversions of the services that have them: asked once per endpoint, then remembered.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -60,27 +60,19 @@ struct Version {
 }
 
 impl ServiceType {
-    /// The path, and with it the id, of the version that has microversions.
-    pub(super) fn version_path(self) -> &'static str {
-        match self {
-            Self::Network => "/v2.0",
-            Self::BlockStorage => "/v3",
-            Self::Compute => "/v2.1",
-        }
-    }
-
     /// What a service speaks that knows no microversions.
     fn oldest(self) -> Microversion {
         match self {
             Self::Network => Microversion(2, 0),
             Self::BlockStorage => Microversion(3, 0),
             Self::Compute => Microversion(2, 1),
+            Self::SharedFileSystems => Microversion(2, 0),
         }
     }
 }
 
 impl Session {
-    /// The newest microversion that the service knows; the first one if it knows none.
+    /// The newest microversion that the service knows; that of its major version, such as 3.0, if it knows none.
     pub(crate) async fn newest_version(&self, service: ServiceType) -> Result<Microversion> {
         let token = self.token(None).await?;
         let roots = service.version_roots(self, &token)?;
@@ -175,10 +167,10 @@ impl Session {
 fn newest(service: ServiceType, body: &[u8]) -> Result<Microversion> {
     let document: Document =
         serde_json::from_slice(body).map_err(|_| decode(service, "no version document"))?;
-    let wanted = service.version_path().trim_start_matches('/');
-    let found = document.versions.into_iter().chain(document.version).find(|v| v.id.starts_with(wanted));
+    let major = service.major_version();
+    let found = document.versions.into_iter().chain(document.version).find(|v| v.id.starts_with(major));
     let found = found.ok_or_else(|| {
-        decode(service, &format!("it offers no {wanted}; releases before Mitaka are not supported"))
+        decode(service, &format!("it offers no {major}; releases before Mitaka are not supported"))
     })?;
     // Before microversions the field was empty.
     Ok(found.version.parse().unwrap_or(service.oldest()))

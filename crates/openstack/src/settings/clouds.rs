@@ -71,6 +71,8 @@ struct Cloud {
     block_storage_endpoint_override: Option<String>,
     volumev3_endpoint_override: Option<String>,
     volume_endpoint_override: Option<String>,
+    shared_file_system_endpoint_override: Option<String>,
+    sharev2_endpoint_override: Option<String>,
 }
 
 impl AuthSettings {
@@ -127,6 +129,8 @@ impl Cloud {
             ("block_storage_endpoint_override", self.block_storage_endpoint_override),
             ("volumev3_endpoint_override", self.volumev3_endpoint_override),
             ("volume_endpoint_override", self.volume_endpoint_override),
+            ("shared_file_system_endpoint_override", self.shared_file_system_endpoint_override),
+            ("sharev2_endpoint_override", self.sharev2_endpoint_override),
         ];
         let auth = self.auth.into_iter().filter_map(|(key, value)| Some((key.replace('-', "_"), value?)));
         let own = own.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));

@@ -237,10 +237,12 @@ impl Keys<'_> {
         let block =
             ["block_storage_endpoint_override", "volumev3_endpoint_override", "volume_endpoint_override"];
         let compute = ["compute_endpoint_override"];
+        let shares = ["shared_file_system_endpoint_override", "sharev2_endpoint_override"];
         for (service, keys) in [
             (ServiceType::Network, &network[..]),
             (ServiceType::BlockStorage, &block[..]),
             (ServiceType::Compute, &compute[..]),
+            (ServiceType::SharedFileSystems, &shares[..]),
         ] {
             let found = keys.iter().chain(&both).find(|key| self.get(&[key]).is_some());
             if let Some((key, value)) = found.and_then(|key| Some((*key, self.get(&[key])?))) {

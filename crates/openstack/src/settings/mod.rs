@@ -157,6 +157,8 @@ pub enum ServiceType {
     BlockStorage,
     /// Nova.
     Compute,
+    /// Manila.
+    SharedFileSystems,
 }
 
 impl ServiceType {
@@ -167,6 +169,7 @@ impl ServiceType {
             Self::Network => "network",
             Self::BlockStorage => "block-storage",
             Self::Compute => "compute",
+            Self::SharedFileSystems => "shared-file-system",
         }
     }
 
@@ -176,6 +179,7 @@ impl ServiceType {
             Self::Network => &["network"],
             Self::BlockStorage => &["block-storage", "block-store", "volumev3"],
             Self::Compute => &["compute"],
+            Self::SharedFileSystems => &["shared-file-system", "sharev2"],
         }
     }
 }

@@ -114,6 +114,7 @@ impl Cloud {
                 service("network", &[("public", "R1", format!("{}/net", self.base))]),
                 service("compute", &[("public", "R1", format!("{}/compute/v2.1", self.base))]),
                 service("volumev3", &[("public", "R1", format!("{}/volume/v3/p1", self.base))]),
+                service("sharev2", &[("public", "R1", format!("{}/share/v2", self.base))]),
             ])
         });
         let body = json!({ "token": {
@@ -171,6 +172,10 @@ impl Cloud {
 
     pub fn block_storage(&self) -> openstack::block_storage::Client {
         openstack::block_storage::Client::new(self.session())
+    }
+
+    pub fn shared_file_systems(&self) -> openstack::shared_file_systems::Client {
+        openstack::shared_file_systems::Client::new(self.session())
     }
 }
 

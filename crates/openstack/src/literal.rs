@@ -1,7 +1,7 @@
-//! The value of the `metadata` filter of volume lists.
+//! The value of the `metadata` filter of volume and share lists.
 
-/// Writes `pairs` as a Python dict literal, which is what Cinder reads (`ast.literal_eval`).
-pub(super) fn literal(pairs: &[(&str, &str)]) -> String {
+/// Writes `pairs` as a Python dict literal, which is what Cinder and Manila read (`ast.literal_eval`).
+pub(crate) fn literal(pairs: &[(&str, &str)]) -> String {
     let items: Vec<_> =
         pairs.iter().map(|(key, value)| format!("{}: {}", quoted(key), quoted(value))).collect();
     format!("{{{}}}", items.join(", "))

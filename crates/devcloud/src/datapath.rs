@@ -1,5 +1,5 @@
 //! The seam between the model and this machine: what makes modelled ports really carry packets and modelled
-//! volumes really hold bytes.
+//! volumes and shares really hold bytes.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -122,4 +122,47 @@ pub trait VolumeDataPath: Send + Sync + std::fmt::Debug {
     async fn unexport(&self, id: &str) -> Result<()>;
     /// Grows the backing file, and the block device if exported.
     async fn extend(&self, id: &str, size: u64) -> Result<()>;
+}
+
+/// A share as its export needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShareView {
+    /// UUID.
+    pub id: String,
+    /// `NFS`, `GLUSTERFS`, ...
+    pub protocol: String,
+    /// Size in GiB.
+    pub size: u64,
+}
+
+/// Who may use a share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PermitView {
+    /// `ip`, `user`, `cert` or `cephx`.
+    pub access_type: String,
+    /// Address or network, user, common name or Ceph id.
+    pub access_to: String,
+    /// Reading only.
+    pub read_only: bool,
+}
+
+/// Shares on this machine. Those of protocols it does not serve are modelled only: they have export paths that nobody
+/// answers at.
+#[async_trait]
+pub trait ShareExport: Send + Sync + std::fmt::Debug {
+    /// Whether it makes shares of this protocol.
+    fn serves(&self, protocol: &str) -> bool;
+    /// Makes the share, empty or with what a snapshot holds, and tells the paths it is mounted from, the best one first.
+    /// Nobody may use it yet. An existing one is an error.
+    async fn create(&self, share: &ShareView, snapshot: Option<&str>) -> Result<Vec<String>>;
+    /// Removes the share and all it holds; an absent one is removed.
+    async fn delete(&self, share: &ShareView) -> Result<()>;
+    /// Lets it hold `share.size` GiB.
+    async fn extend(&self, share: &ShareView) -> Result<()>;
+    /// Makes exactly these the users of the share before returning; repeated calls are fine.
+    async fn permit(&self, share: &ShareView, permits: &[PermitView]) -> Result<()>;
+    /// Keeps what the share holds now under the id of a snapshot.
+    async fn snapshot(&self, share: &ShareView, snapshot: &str) -> Result<()>;
+    /// Removes a snapshot; an absent one is removed.
+    async fn delete_snapshot(&self, share: &ShareView, snapshot: &str) -> Result<()>;
 }

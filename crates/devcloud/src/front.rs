@@ -40,6 +40,7 @@ fn service_of(path: &str) -> &'static str {
         Some("volume") => "block-storage",
         Some("compute") => "compute",
         Some("metadata") => "metadata",
+        Some("share") => "shared-file-system",
         _ => "other",
     }
 }
@@ -136,7 +137,9 @@ fn planned_answer(service: &str, status: StatusCode, action: &Action) -> Respons
     let message = "planned by the development cloud";
     let body = action.body.clone().unwrap_or_else(|| match service {
         "identity" => json!({"error": {"code": status.as_u16(), "title": title, "message": message}}),
-        "block-storage" | "compute" => json!({"computeFault": {"code": status.as_u16(), "message": message}}),
+        "block-storage" | "shared-file-system" | "compute" => {
+            json!({"computeFault": {"code": status.as_u16(), "message": message}})
+        }
         _ => json!({"NeutronError": {"type": "HTTPError", "message": message, "detail": ""}}),
     });
     let mut answer = match body {

@@ -1,7 +1,8 @@
-//! The embedded development cloud: Keystone, Neutron, Cinder and Nova's servers over one in-memory model.
+//! The embedded development cloud: Keystone, Neutron, Cinder, Manila and Nova's servers over one in-memory model.
 //!
-//! [`DevCloud::start`] listens on one address: `/identity/v3`, `/networking/v2.0`, `/volume/v3`,
-//! `/compute/v2.1`, `/metadata/{server}`, and `/admin` for whoever runs it. Where it behaves differently from the real services, it is wrong.
+//! [`DevCloud::start`] listens on one address: `/identity/v3`, `/networking/v2.0`, `/volume/v3`, `/share/v2`,
+//! `/compute/v2.1`, `/metadata/{server}`, and `/admin` for whoever runs it. Where it behaves differently from the real
+//! services, it is wrong.
 //!
 //! # Who there is
 //! Users `admin` (role `admin` in the projects `admin` and `demo`), `demo` (member of `demo`) and `service` (roles
@@ -24,7 +25,9 @@
 //! | `POST /admin/servers` | `{"id"?, "name"?, "project"?, "status"?, "host"?}` makes or changes a server of Nova's and shows it; the status `DELETED` ends it; 501 before upstream services |
 //! | `GET /admin/state` | the whole model as lists, for leak checks, and `projects` by name; 501 before upstream services |
 //! | `POST /admin/tokens/revoke` | `{"token"?, "user"?}`; empty: all tokens; 501 before upstream services |
-//! | `GET`, `POST /admin/options` | `latency_ms`; of the services of this process also `vif_type`, `vif_type_by_host`, `vif_type_by_network`, `ovs_bridge`, `ovs_hybrid_plug`, `sriov_hosts`, `dhcp_delay_ms`, `max_allowed_address_pair`, `agents_away`, `demo_is_admin`, `volume_faults`, `servers` |
+//! | `GET`, `POST /admin/options` | `latency_ms`; of the services of this process also `vif_type`, `vif_type_by_host`, `vif_type_by_network`, `ovs_bridge`, `ovs_hybrid_plug`, `sriov_hosts`, `dhcp_delay_ms`, `max_allowed_address_pair`, `agents_away`, `demo_is_admin`, `volume_faults`, `share_faults`, `servers` |
+//! | `POST /admin/shares/{id}/move` | `{"host"}`: the share is exported from another address from now on |
+//! | `POST /admin/shares/{id}/resync` | the storage applies the share's rules again: `active` ones are `applying` for a while |
 
 mod admin;
 pub mod bridges;
@@ -37,14 +40,17 @@ mod front;
 mod keystone;
 mod listener;
 pub mod loop_volumes;
+pub mod manila;
 mod model;
 mod neutron;
 mod nova;
 mod options;
+mod python_literal;
 mod seeds;
 mod server;
 mod store;
 pub mod upstream;
+mod words;
 
 pub use error::{Error, Result};
 pub use keystone::{APPLICATION_CREDENTIAL_ID, APPLICATION_CREDENTIAL_NAME, TRUST_ID};

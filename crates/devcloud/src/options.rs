@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::datapath::{NetworkDataPath, VolumeDataPath};
+use crate::datapath::{NetworkDataPath, ShareExport, VolumeDataPath};
 
 /// Everything that can be chosen at start. [`Options::new`] gives devstack's values.
 #[derive(Clone)]
@@ -20,6 +20,8 @@ pub struct Options {
     pub network_path: Option<Arc<dyn NetworkDataPath>>,
     /// Makes volumes hold bytes.
     pub volume_path: Option<Arc<dyn VolumeDataPath>>,
+    /// Makes shares of the protocols it serves hold files.
+    pub share_export: Option<Arc<dyn ShareExport>>,
     /// Password of the user `admin`.
     pub admin_password: String,
     /// Password of the user `demo`.
@@ -50,6 +52,7 @@ impl Options {
             state_file: None,
             network_path: None,
             volume_path: None,
+            share_export: None,
             admin_password: "admin".into(),
             demo_password: "demo".into(),
             application_credential_secret: "kuryr-secret".into(),
@@ -71,6 +74,7 @@ impl std::fmt::Debug for Options {
             .field("state_file", &self.state_file)
             .field("network_path", &self.network_path)
             .field("volume_path", &self.volume_path)
+            .field("share_export", &self.share_export)
             .field("token_lifetime", &self.token_lifetime)
             .field("demo_is_admin", &self.demo_is_admin)
             .field("vif_type", &self.vif_type)

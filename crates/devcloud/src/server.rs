@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::front::{Front, without_slash};
 use crate::keystone::{self, Keystone};
 use crate::listener::{self, GRACE};
+use crate::manila::{self, Manila, ManilaOptions};
 use crate::model::{Model, VifTypes};
 use crate::neutron::{self, NeutronService, Wiring};
 use crate::nova::{self, Nova};
@@ -57,12 +58,12 @@ impl DevCloud {
         let base = base.trim_end_matches('/').to_owned();
 
         let saved = options.state_file.as_deref().map(load).transpose()?.flatten();
-        let (mut model, volume, compute) = match saved {
-            Some(saved) => (saved.network, Some(saved.volume), saved.compute),
+        let (mut model, volume, shares, compute) = match saved {
+            Some(saved) => (saved.network, Some(saved.volume), Some(saved.share), saved.compute),
             None => {
                 let mut model = Model::default();
                 seed(&mut model);
-                (model, None, None)
+                (model, None, None, None)
             }
         };
         model.vif = VifTypes { default: options.vif_type.clone(), ..VifTypes::default() };
@@ -91,15 +92,22 @@ impl DevCloud {
         if let Some(compute) = compute {
             nova.restore(compute).map_err(|reason| Error::Part { part: "the compute service", reason })?;
         }
+        let manila = Manila::new(ManilaOptions::default(), options.share_export.clone());
+        manila.set_public_url(&format!("{base}/share"));
+        // A file from before there were shares has none.
+        if let Some(shares) = shares.filter(|shares| !shares.is_null()) {
+            manila.restore(shares).map_err(|reason| Error::Part { part: "the share service", reason })?;
+        }
         let keystone = Arc::new(Keystone::new(&options, base.clone()));
-        let behind = Behind::Services(Services {
+        let all = Services {
             keystone: Arc::clone(&keystone),
             neutron: Arc::clone(&neutron),
             cinder: Arc::clone(&cinder),
             nova: Arc::clone(&nova),
-        });
-        let control = Arc::new(Control::new(options.latency, behind));
-        let services = services(&keystone, &neutron, &cinder, &nova);
+            manila: Arc::clone(&manila),
+        };
+        let services = services(&all);
+        let control = Arc::new(Control::new(options.latency, Behind::Services(all)));
 
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         // Listens before the first settling, so that no event of a device that exists already is missed.
@@ -111,6 +119,7 @@ impl DevCloud {
             neutron: Arc::clone(&neutron),
             cinder: Arc::clone(&cinder),
             nova,
+            manila,
         };
         let saver = store.path.is_some().then(|| tokio::spawn(store.follow(stop.clone())));
         let front =
@@ -121,23 +130,21 @@ impl DevCloud {
     }
 }
 
-fn services(
-    keystone: &Arc<Keystone>,
-    neutron: &Arc<NeutronService>,
-    cinder: &Arc<Cinder>,
-    nova: &Arc<Nova>,
-) -> Router {
+fn services(all: &Services) -> Router {
+    let keystone = &all.keystone;
     let gate = from_fn_with_state(Arc::clone(keystone), keystone::authenticate);
-    let volume = Router::new().nest("/volume", cinder::router(Arc::clone(cinder)));
-    let network = neutron::router(Arc::clone(neutron));
+    let volume = Router::new().nest("/volume", cinder::router(Arc::clone(&all.cinder)));
+    let share = Router::new().nest("/share", manila::router(Arc::clone(&all.manila)));
+    let network = neutron::router(Arc::clone(&all.neutron));
     let by_path =
         |prefix: &'static str| move |path: &str| path == prefix || path.starts_with(&format!("{prefix}/"));
-    let (is_network, is_volume) = (by_path("/networking"), by_path("/volume"));
+    let (is_network, is_volume, is_share) = (by_path("/networking"), by_path("/volume"), by_path("/share"));
     let (is_compute, is_metadata) = (by_path("/compute"), by_path("/metadata"));
-    let (network, volume) = (network.layer(gate.clone()), volume.layer(gate.clone()));
-    let compute = nova::router(Arc::clone(nova)).layer(gate);
+    let (network, volume, share) =
+        (network.layer(gate.clone()), volume.layer(gate.clone()), share.layer(gate.clone()));
+    let compute = nova::router(Arc::clone(&all.nova)).layer(gate);
     // Servers have no credentials.
-    let servers = Arc::clone(nova);
+    let servers = Arc::clone(&all.nova);
     let metadata = Router::new().fallback(move |request: Request<Body>| {
         let answer = servers.metadata(request.uri().path());
         async move { answer }
@@ -155,6 +162,8 @@ fn services(
             compute.clone()
         } else if is_metadata(path) {
             metadata.clone()
+        } else if is_share(path) {
+            share.clone()
         } else {
             identity.clone()
         };

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cinder::Cinder;
 use crate::error::{Error, Result};
+use crate::manila::Manila;
 use crate::model::Model;
 use crate::neutron::NeutronService;
 use crate::nova::Nova;
@@ -43,6 +44,9 @@ pub(crate) struct Saved {
     /// Servers, as the compute service keeps them; absent in files of earlier releases.
     #[serde(default)]
     pub(crate) compute: Option<Value>,
+    /// Shares, as the share service keeps them; null in files from before there was one.
+    #[serde(default)]
+    pub(crate) share: Value,
 }
 
 /// Writes the file after changes.
@@ -53,6 +57,7 @@ pub(crate) struct Store {
     pub(crate) neutron: Arc<NeutronService>,
     pub(crate) cinder: Arc<Cinder>,
     pub(crate) nova: Arc<Nova>,
+    pub(crate) manila: Arc<Manila>,
 }
 
 /// Reads the file; `None` if there is none yet.
@@ -71,11 +76,13 @@ impl Store {
         let mut network = self.changed.0.subscribe();
         let mut volume = self.cinder.changed();
         let mut compute = self.nova.changed();
+        let mut share = self.manila.changed();
         loop {
             tokio::select! {
                 _ = network.changed() => {}
                 _ = volume.changed() => {}
                 _ = compute.changed() => {}
+                _ = share.changed() => {}
                 () = stop.cancelled() => return self.save().await,
             }
             tokio::select! {
@@ -85,6 +92,7 @@ impl Store {
             network.mark_unchanged();
             volume.mark_unchanged();
             compute.mark_unchanged();
+            share.mark_unchanged();
             if let Err(error) = self.save().await {
                 tracing::warn!(%error, "the cloud's state is not saved");
             }
@@ -94,8 +102,12 @@ impl Store {
     async fn save(&self) -> Result<()> {
         let Some(path) = self.path.clone() else { return Ok(()) };
         let network = self.neutron.read(Model::clone);
-        let compute = Some(self.nova.snapshot());
-        let saved = Saved { network, volume: self.cinder.snapshot(), compute };
+        let saved = Saved {
+            network,
+            volume: self.cinder.snapshot(),
+            share: self.manila.snapshot(),
+            compute: Some(self.nova.snapshot()),
+        };
         let write = tokio::task::spawn_blocking(move || {
             write(&path, &saved).map_err(|source| Error::Save { path, source })
         });

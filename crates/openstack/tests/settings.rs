@@ -125,7 +125,7 @@ fn what_cannot_be_is_refused_without_repeating_secrets() {
 #[test]
 fn overrides_are_for_one_service_or_all() {
     let all = read(&but(&[("endpoint_override", "http://n:9696")])).unwrap().endpoint_overrides;
-    assert_eq!(all.len(), 3);
+    assert_eq!(all.len(), 4);
     let one = read(&but(&[("volumev3_endpoint_override", "http://c/v3")])).unwrap().endpoint_overrides;
     assert_eq!(one.keys().copied().collect::<Vec<_>>(), [ServiceType::BlockStorage]);
     let one = read(&but(&[("compute_endpoint_override", "http://c/v2.1")])).unwrap().endpoint_overrides;

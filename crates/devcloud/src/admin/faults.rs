@@ -55,7 +55,7 @@ pub(crate) struct Rule {
     /// Given out when the rule is added.
     #[serde(skip_deserializing)]
     id: u64,
-    /// `identity`, `network` or `block-storage`; any without.
+    /// `identity`, `network`, `block-storage` or `shared-file-system`; any without.
     #[serde(default)]
     service: Option<String>,
     /// Any without.
@@ -113,6 +113,7 @@ impl Rule {
     fn matches(&self, service: &str, method: &str, path: &str) -> bool {
         let wanted = match self.service.as_deref() {
             Some("volume" | "volumev3" | "cinder") => Some("block-storage"),
+            Some("share" | "sharev2" | "manila") => Some("shared-file-system"),
             Some("neutron") => Some("network"),
             Some("keystone") => Some("identity"),
             other => other,

@@ -31,6 +31,9 @@ pub(crate) async fn state(State(control): Shared) -> Response {
     volume.remove("quotas");
     all.extend(volume);
     all.extend(lists(services.nova.snapshot()));
+    let mut share = lists(services.manila.snapshot());
+    share.remove("share_quotas");
+    all.extend(share);
     all.insert("projects".into(), services.keystone.projects());
     Json(all).into_response()
 }

@@ -24,7 +24,7 @@ pub(crate) struct Entry {
     pub(crate) n: u64,
     /// Time of arrival, milliseconds since 1970.
     pub(crate) time_ms: i64,
-    /// `identity`, `network`, `block-storage`, `other` or `marker`.
+    /// `identity`, `network`, `block-storage`, `shared-file-system`, `other` or `marker`.
     pub(crate) service: &'static str,
     pub(crate) method: String,
     pub(crate) path: String,

@@ -7,6 +7,7 @@ mod inspect;
 pub(crate) mod log;
 mod servers;
 mod settings;
+mod shares;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +22,7 @@ use serde_json::json;
 
 use crate::cinder::Cinder;
 use crate::keystone::Keystone;
+use crate::manila::Manila;
 use crate::neutron::NeutronService;
 use crate::nova::Nova;
 use crate::upstream::Upstreams;
@@ -54,6 +56,7 @@ pub(crate) struct Services {
     pub(crate) neutron: Arc<NeutronService>,
     pub(crate) cinder: Arc<Cinder>,
     pub(crate) nova: Arc<Nova>,
+    pub(crate) manila: Arc<Manila>,
 }
 
 impl Control {
@@ -98,6 +101,8 @@ pub(crate) fn router(control: Arc<Control>) -> Router {
         .route("/admin/log/marker", post(log::mark))
         .route("/admin/state", get(inspect::state))
         .route("/admin/servers", post(servers::register))
+        .route("/admin/shares/{id}/move", post(shares::relocate))
+        .route("/admin/shares/{id}/resync", post(shares::resync))
         .route("/admin/tokens/revoke", post(settings::revoke))
         .route("/admin/options", get(settings::show).post(settings::change))
         .fallback(|| async { refuse(StatusCode::NOT_FOUND, "no such admin call") })

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::{Control, Shared, parse};
 use crate::cinder::CinderFaults;
+use crate::manila::ManilaFaults;
 use crate::nova::ServerOptions;
 
 /// Body of `POST /admin/options`; absent: unchanged.
@@ -32,6 +33,7 @@ struct Settings {
     demo_is_admin: Option<bool>,
     volume_faults: Option<CinderFaults>,
     servers: Option<ServerOptions>,
+    share_faults: Option<ManilaFaults>,
 }
 
 impl Settings {
@@ -49,6 +51,7 @@ impl Settings {
             && self.demo_is_admin.is_none()
             && self.volume_faults.is_none()
             && self.servers.is_none()
+            && self.share_faults.is_none()
     }
 }
 
@@ -81,6 +84,7 @@ pub(crate) async fn show(State(control): Shared) -> Response {
         "agents_away": agents_away,
         "volume_faults": services.cinder.faults(),
         "servers": services.nova.options(),
+        "share_faults": services.manila.faults(),
     }))
     .into_response()
 }
@@ -109,6 +113,9 @@ pub(crate) async fn change(state: Shared, body: Bytes) -> Response {
     }
     if let Some(servers) = settings.servers {
         services.nova.set_options(servers);
+    }
+    if let Some(faults) = settings.share_faults {
+        services.manila.set_faults(faults);
     }
     let written = services.neutron.write(|model| {
         if let Some(default) = settings.vif_type {

@@ -16,7 +16,6 @@ mod microversion;
 mod model;
 mod new_volume;
 mod options;
-mod python_literal;
 mod quotas;
 mod router;
 mod snapshots;

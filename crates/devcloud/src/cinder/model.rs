@@ -8,23 +8,11 @@ use serde_json::{Map, Value};
 use super::fault::Fault;
 use super::options::Quota;
 use crate::caller::Caller;
+use crate::clock::naive_now;
+use crate::words::words;
 
 /// Keys and values of a resource.
 pub(super) type Metadata = BTreeMap<String, String>;
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-        pub(super) enum $name { $(#[serde(rename = $text)] $variant),+ }
-
-        impl $name {
-            pub(super) fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),+ }
-            }
-        }
-    };
-}
 
 words! {
     /// Where a volume is in its life.
@@ -263,9 +251,9 @@ fn sees(caller: &Caller, project_id: &str) -> bool {
     caller.is_admin || caller.project_id == project_id
 }
 
-/// Now, as Cinder writes it: UTC without a zone.
+/// Now, as Cinder writes it.
 pub(super) fn now() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6f").to_string()
+    naive_now()
 }
 
 /// A new identifier.

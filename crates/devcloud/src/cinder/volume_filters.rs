@@ -6,7 +6,7 @@ use super::call::{Call, bool_of};
 use super::fault::Fault;
 use super::microversion::Microversion;
 use super::model::{State, Volume};
-use super::python_literal;
+use crate::python_literal;
 
 /// Query parameters that are not filters.
 const CONTROLS: [&str; 9] =

@@ -42,7 +42,9 @@ async fn a_password_gives_a_token_with_a_catalog() {
     assert_eq!(token["roles"][0]["name"], "member");
     let kinds: Vec<_> =
         token["catalog"].as_array().unwrap().iter().map(|s| s["type"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["identity", "network", "compute", "block-storage", "volumev3"]);
+    let expected =
+        ["identity", "network", "compute", "block-storage", "volumev3", "shared-file-system", "sharev2"];
+    assert_eq!(kinds, expected);
     let volume = &token["catalog"][3]["endpoints"];
     assert_eq!(volume.as_array().unwrap().len(), 3);
     assert!(volume[0]["url"].as_str().unwrap().ends_with(token["project"]["id"].as_str().unwrap()));

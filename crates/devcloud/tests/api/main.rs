@@ -23,6 +23,8 @@ mod limits;
 #[cfg(test)]
 mod listing;
 #[cfg(test)]
+mod manila;
+#[cfg(test)]
 mod networks;
 #[cfg(test)]
 mod persistence;
@@ -38,6 +40,28 @@ mod revisions;
 mod security_groups;
 #[cfg(test)]
 mod servers;
+#[cfg(test)]
+mod share_exports;
+#[cfg(test)]
+mod share_failures;
+#[cfg(test)]
+mod share_kinds;
+#[cfg(test)]
+mod share_listing;
+#[cfg(test)]
+mod share_metadata;
+#[cfg(test)]
+mod share_quotas;
+#[cfg(test)]
+mod share_rules;
+#[cfg(test)]
+mod share_snapshots;
+#[cfg(test)]
+mod share_storage;
+#[cfg(test)]
+mod share_versions;
+#[cfg(test)]
+mod shares;
 #[cfg(test)]
 mod subnet_pools;
 #[cfg(test)]

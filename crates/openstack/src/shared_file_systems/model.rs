@@ -214,10 +214,10 @@ pub struct Message {
     /// The resource it is about.
     #[serde(default)]
     pub resource_id: Option<String>,
-    /// Which step failed, such as `001` (find a host).
+    /// Which step failed, such as `001` (find storage).
     #[serde(default, deserialize_with = "null_is_default")]
     pub action_id: String,
-    /// Why, such as `002` (no host fits) or `007` (capabilities of the type).
+    /// Why, such as `002` (no storage has room) or `008` (capabilities of the type).
     #[serde(default, deserialize_with = "null_is_default")]
     pub detail_id: String,
     /// One sentence.

@@ -30,7 +30,7 @@ impl Client {
     /// Orders a snapshot; it is `creating` at first. Not repeated once it may have been executed.
     ///
     /// # Errors
-    /// Those of any call; status 403 if the share is not available, 422 if its type has no snapshots;
+    /// Those of any call; status 400 if the share is not available, 422 if its type has no snapshots;
     /// [`crate::Error::is_over_quota`].
     pub async fn create_share_snapshot(&self, snapshot: &NewShareSnapshot) -> Result<ShareSnapshot> {
         let what = format!("create snapshot of share {}", snapshot.share_id);
@@ -41,7 +41,7 @@ impl Client {
     /// Orders a snapshot's deletion. One that is not there is deleted.
     ///
     /// # Errors
-    /// Those of any call; status 403 while its status forbids it.
+    /// Those of any call; status 400 while its status forbids it.
     pub async fn delete_share_snapshot(&self, id: &str) -> Result<()> {
         let (call, _) =
             self.call(EXPORTS, Method::DELETE, "/snapshots/{}", &[id], "delete share snapshot").await?;

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 /// A value from a Python or a JSON literal; `None` if it is neither.
-pub(super) fn parse(text: &str) -> Option<Value> {
+pub(crate) fn parse(text: &str) -> Option<Value> {
     let mut parser = Parser { rest: text };
     let value = parser.value(0)?;
     parser.space();

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use lab::openstack::{self, UpOptions};
-use lab::vm::{self, RunOptions};
+use lab::vm::{self, Kind, RunOptions};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -60,34 +60,42 @@ enum Openstack {
     /// Installs the packages into a mounted layer; started by `image`.
     #[command(hide = true)]
     InstallPackages {
-        /// The unpacked Debian below.
-        base: PathBuf,
         /// The layer's directory.
         layer: PathBuf,
+        /// What it lies over.
+        below: Vec<PathBuf>,
     },
 }
 
 #[derive(Debug, Subcommand)]
 enum Vm {
     /// Prepares what guests boot from. Does nothing when it is up to date.
-    Image,
+    Image {
+        /// What the guests are made for; may be repeated.
+        #[arg(value_enum, default_value = "host")]
+        kinds: Vec<Kind>,
+    },
     /// Runs commands in a fresh guest.
     Run(RunOptions),
     /// Installs the packages into a mounted layer; started by `image`.
     #[command(hide = true)]
     InstallPackages {
-        /// The unpacked Debian below.
-        base: PathBuf,
+        /// What the guests are made for.
+        kind: Kind,
         /// The layer's directory.
         layer: PathBuf,
+        /// What it lies over, the uppermost first.
+        below: Vec<PathBuf>,
     },
     /// Makes the disk of the packages; started by `image`.
     #[command(hide = true)]
     MakeBoot {
-        /// The unpacked Debian below.
-        base: PathBuf,
+        /// What the guests are made for.
+        kind: Kind,
         /// The layer's directory.
         layer: PathBuf,
+        /// What it lies over, the uppermost first.
+        below: Vec<PathBuf>,
     },
 }
 
@@ -119,17 +127,17 @@ fn run_openstack(action: Openstack) -> Result<ExitCode> {
         Openstack::Check => openstack::check()?,
         Openstack::Run { command } => return openstack::run(&command),
         Openstack::Supervise(options) => openstack::supervise(&options)?,
-        Openstack::InstallPackages { base, layer } => openstack::install_packages(&base, &layer)?,
+        Openstack::InstallPackages { layer, below } => openstack::install_packages(&layer, &below)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn run_vm(action: Vm) -> Result<ExitCode> {
     match action {
-        Vm::Image => vm::image().map(drop)?,
+        Vm::Image { kinds } => kinds.into_iter().try_for_each(|kind| vm::image(kind).map(drop))?,
         Vm::Run(options) => return vm::run(&options),
-        Vm::InstallPackages { base, layer } => vm::install_packages(&base, &layer)?,
-        Vm::MakeBoot { base, layer } => vm::make_boot(&base, &layer)?,
+        Vm::InstallPackages { kind, layer, below } => vm::install_packages(kind, &layer, &below)?,
+        Vm::MakeBoot { kind, layer, below } => vm::make_boot(kind, &layer, &below)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -38,8 +38,9 @@ impl Packages {
         format!("{revision} {} {POLICY} {NO_DOCUMENTATION}", self.names.join(" "))
     }
 
-    /// Fills the directory. `command` is that of this program which calls [`Packages::install`].
-    pub(crate) fn make(&self, command: &[&str], base: &Path, layer: &Path) -> Result<()> {
+    /// Fills the directory, which is to lie over others, the uppermost first. `command` is that of this program which
+    /// calls [`Packages::install`].
+    pub(crate) fn make(&self, command: &[&str], below: &[PathBuf], layer: &Path) -> Result<()> {
         remove(&self.workshop)?;
         let (root, work) = (self.workshop.join("root"), self.workshop.join("work"));
         for dir in [layer, &root, &work, &debian_root::package_cache()] {
@@ -47,15 +48,16 @@ impl Packages {
         }
         Program::contained(std::env::current_exe().context("find this program")?)
             .args(command)
-            .args([base, layer])
+            .arg(layer)
+            .args(below)
             .run()?;
         remove(&self.workshop)
     }
 
     /// The part that runs in namespaces of its own.
-    pub(crate) fn install(&self, base: &Path, layer: &Path) -> Result<()> {
+    pub(crate) fn install(&self, layer: &Path, below: &[PathBuf]) -> Result<()> {
         let root = self.workshop.join("root");
-        mount_layer(&base.to_string_lossy(), layer, &self.workshop.join("work"), &root)?;
+        mount_layer(&join(below), layer, &self.workshop.join("work"), &root)?;
         mount_system(&root)?;
         let keep = [("etc/dpkg/dpkg.cfg.d/kuryr-lab", NO_DOCUMENTATION), ("usr/sbin/policy-rc.d", POLICY)];
         for (path, text) in keep {
@@ -87,20 +89,35 @@ impl Packages {
     }
 
     fn apt(&self, root: &Path, args: &[&str]) -> Result<()> {
-        let mut command = Command::new("chroot");
-        command.arg(root).arg("apt-get").args(args);
-        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", "/root");
-        command.env("LANG", "C.UTF-8").env("DEBIAN_FRONTEND", "noninteractive");
+        let mut command = in_root(root, &[&["apt-get"][..], args].concat());
+        command.env("DEBIAN_FRONTEND", "noninteractive");
         let log = self.logs.join("packages.log");
         fs::create_dir_all(&self.logs).context("create the directory of logs")?;
         let open = || fs::File::options().create(true).append(true).open(&log);
-        command.stdin(Stdio::null()).stdout(open()?).stderr(open()?);
+        command.stdout(open()?).stderr(open()?);
         let status = command.status().context("cannot start chroot")?;
         if !status.success() {
             bail!("apt-get {} ended with {status}; see {}", args.join(" "), log.display());
         }
         Ok(())
     }
+}
+
+/// A command in an unpacked root, with nothing of our own environment.
+pub(crate) fn in_root(root: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new("chroot");
+    command.arg(root).args(words).stdin(Stdio::null());
+    command
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("HOME", "/root")
+        .env("LANG", "C.UTF-8");
+    command
+}
+
+/// Directories, the uppermost first, as the kernel takes them.
+pub(crate) fn join(layers: &[PathBuf]) -> String {
+    layers.iter().map(|layer| layer.to_string_lossy()).collect::<Vec<_>>().join(":")
 }
 
 /// Mounts `upper` over the directories `lower`, joined as the kernel takes them.

@@ -32,10 +32,13 @@ pub(crate) enum Lab {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Vm {
     /// Prepares what guests boot from. Does nothing when it is up to date.
-    Image,
+    Image {
+        /// What the guests are made for: `host`, which is meant without it, `storage`; or several.
+        kinds: Vec<String>,
+    },
     /// Runs commands in a fresh guest.
     Run {
-        /// `--share DIRECTORY`, `--memory MIB`, `--limit SECONDS`, and the commands.
+        /// `--kind storage`, `--share DIRECTORY`, `--memory MIB`, `--limit SECONDS`, and the commands.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         arguments: Vec<String>,
     },
@@ -54,6 +57,8 @@ pub(crate) enum Vm {
 pub(crate) enum Part {
     /// Containers' ports inside instances.
     Network,
+    /// Volumes and shares in instances, with real Cinder and real Manila.
+    Storage,
 }
 
 /// What to do with the lab.
@@ -100,16 +105,26 @@ impl Lab {
 impl Vm {
     fn run(self) -> Result<()> {
         match self {
-            Self::Image => binary().args(["vm", "image"]).run(),
+            Self::Image { kinds } => binary().args(["vm", "image"]).args(kinds).run(),
             Self::Run { arguments } => Err(binary().args(["vm", "run"]).args(arguments).replace()),
             Self::Test { part, filter } => {
                 let parts = part.as_ref().map_or(Part::value_variants(), std::slice::from_ref);
                 // The world around the guests has an engine, too.
                 debian::install(debian::HOST)?;
                 openstack(["up"])?;
-                binary().args(["vm", "image"]).run()?;
+                binary().args(["vm", "image", "host"]).args(parts.iter().flat_map(Part::image)).run()?;
                 parts.iter().try_for_each(|part| crate::test::in_guests(*part, filter.as_deref()))
             }
+        }
+    }
+}
+
+impl Part {
+    /// Of which more guests than hosts it needs an image.
+    fn image(&self) -> Option<&'static str> {
+        match self {
+            Self::Network => None,
+            Self::Storage => Some("storage"),
         }
     }
 }

@@ -116,8 +116,9 @@ pub(crate) fn in_guests(part: Part, filter: Option<&str>) -> Result<()> {
     Cargo::new("build").args(["--locked", "--bin", "kuryr"]).run()?;
     let target = match part {
         Part::Network => "network",
+        Part::Storage => "storage",
     };
-    say(&format!("Containers inside guests on real OpenStack services: {target}"));
+    say(&format!("Inside guests on real OpenStack services: {target}"));
     Cargo::new("test")
         .args(["--locked", "--package", "guests", "--test", target])
         .args(filter)

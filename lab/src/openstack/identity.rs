@@ -12,12 +12,15 @@ use super::{FRONT, KEYSTONE, NEUTRON, PASSWORD};
 const ROLES: [&str; 4] = ["admin", "member", "reader", "service"];
 
 /// A user and the projects it works in.
-const USERS: [(&str, &[&str]); 5] = [
+const USERS: [(&str, &[&str]); 7] = [
     ("admin", &["admin", "demo"]),
     ("demo", &["demo"]),
     ("service", &["service"]),
     ("kuryr", &["service", "kuryr"]),
     ("neutron", &["service"]),
+    // Of services that are not always there.
+    ("cinder", &["service"]),
+    ("manila", &["service"]),
 ];
 
 /// Makes users, projects and roles, and Neutron's entry in the catalogue. May be repeated.

@@ -18,7 +18,7 @@ use super::channel::{Call, Channel, GuestProcess};
 use super::management::Management;
 use super::nic::Nic;
 use super::protocol::Request;
-use super::{image, kernel};
+use super::{Kind, image, kernel};
 use crate::layer::remove;
 
 /// How long a guest may take to boot, and to end.
@@ -29,6 +29,8 @@ const COMMAND: Duration = Duration::from_secs(120);
 /// How to make a guest.
 #[derive(Debug)]
 pub struct GuestOptions {
+    /// What it is made for.
+    pub kind: Kind,
     /// Its name: that of its host, and of its directory.
     pub name: String,
     /// Its memory in MiB.
@@ -48,6 +50,7 @@ impl GuestOptions {
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self {
+            kind: Kind::Host,
             name: name.to_owned(),
             memory: 1024,
             limit: Duration::from_secs(600),
@@ -85,7 +88,7 @@ impl Guest {
     /// # Errors
     /// When there is no image, or the guest does not get ready; with the end of its console.
     pub fn start(place: &Place, options: GuestOptions) -> Result<Self> {
-        let image = image::current()?;
+        let image = image::current(options.kind)?;
         let pid = place.init().unwrap_or_else(std::process::id);
         let netns = NetNs::of_pid(pid).context("open the place's network namespace")?;
         let dir = place.dir().join(format!("guest-{}", options.name));

@@ -6,19 +6,28 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use rustix::fs::{FlockOperation, flock};
 
+use super::Kind;
+
 /// The lab's directory, beside the Debian roots.
 pub(crate) fn home() -> PathBuf {
     debian_root::home().join("vm")
 }
 
-/// The layer that holds the packages.
-pub(crate) fn packages() -> PathBuf {
-    home().join("packages")
+/// The layer that holds the packages of a kind of guests.
+pub(crate) fn packages(kind: Kind) -> PathBuf {
+    home().join(format!("packages{}", ending(kind)))
 }
 
-/// The layer that holds what a guest boots from.
-pub(crate) fn boot() -> PathBuf {
-    home().join("boot")
+/// The layer that holds what guests of a kind boot from.
+pub(crate) fn boot(kind: Kind) -> PathBuf {
+    home().join(format!("boot{}", ending(kind)))
+}
+
+fn ending(kind: Kind) -> String {
+    match kind {
+        Kind::Host => String::new(),
+        other => format!("-{}", other.word()),
+    }
 }
 
 /// Where the image is made.

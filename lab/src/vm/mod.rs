@@ -13,11 +13,13 @@ mod management;
 mod nic;
 mod protocol;
 mod run;
+mod segment;
 
 pub use agent::intercept;
 pub use channel::GuestProcess;
 pub use guest::{Guest, GuestOptions};
-pub use image::{Image, image, install_packages, make_boot};
+pub use image::{Image, Kind, image, install_packages, make_boot};
 pub use management::MANAGEMENT;
 pub use nic::{Nic, NicOptions};
 pub use run::{RunOptions, run};
+pub use segment::{SEGMENT, STORAGE, Segment};

@@ -1,5 +1,5 @@
 //! Network cards of guests: taps in a bridge of Open vSwitch, plugged the way a compute node plugs those of its
-//! instances.
+//! instances, or in a bridge of the kernel.
 
 use anyhow::Result;
 use private_host::Place;
@@ -12,7 +12,7 @@ pub struct NicOptions {
     /// The bridge it is plugged into: the integration bridge, or that of a trunk. It is made, with the userspace
     /// datapath, if it is not there.
     pub bridge: String,
-    /// Id of the Neutron port; names the tap, too.
+    /// Id of the Neutron port, if it is one; names the tap, too.
     pub port: String,
     /// Its address, which the guest uses.
     pub mac: String,
@@ -20,7 +20,7 @@ pub struct NicOptions {
     pub mtu: u16,
     /// Addresses with their prefix lengths, which the guest's card gets.
     pub addresses: Vec<String>,
-    /// Id of the instance.
+    /// Id of the instance, if Nova has one.
     pub instance: String,
 }
 
@@ -30,7 +30,16 @@ pub struct Nic {
     place: Place,
     options: NicOptions,
     tap: String,
-    own_bridge: bool,
+    switch: Switch,
+}
+
+/// What a card is plugged into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Switch {
+    /// A bridge of Open vSwitch, which goes with the card if it was made for it.
+    Open { own_bridge: bool },
+    /// A bridge of the kernel.
+    Kernel,
 }
 
 impl Nic {
@@ -42,9 +51,9 @@ impl Nic {
         let tap = format!("tap{}", options.port.get(..11).unwrap_or(&options.port));
         let (bridge, mtu) = (options.bridge.clone(), options.mtu.to_string());
         let known = vsctl(place, &["br-exists", &bridge]).is_ok();
-        let nic = Self { place: place.clone(), tap, own_bridge: !known, options };
+        let nic = Self { place: place.clone(), tap, switch: Switch::Open { own_bridge: !known }, options };
         let tap = nic.tap.as_str();
-        if nic.own_bridge {
+        if !known {
             // As os-vif does for the bridge of a trunk, if Neutron's agent has not done so meanwhile.
             let datapath = ["set", "bridge", &bridge, "datapath_type=netdev"];
             vsctl(place, &[&["--may-exist", "add-br", &bridge, "--"][..], &datapath].concat())?;
@@ -65,6 +74,18 @@ impl Nic {
         Ok(nic)
     }
 
+    /// Makes the tap and puts it into a bridge of the kernel that is there.
+    ///
+    /// # Errors
+    /// The command that failed.
+    pub(crate) fn plug_in_bridge(place: &Place, tap: String, options: NicOptions) -> Result<Self> {
+        let nic = Self { place: place.clone(), tap, switch: Switch::Kernel, options };
+        let (tap, mtu) = (nic.tap.as_str(), nic.options.mtu.to_string());
+        must(place, &["ip", "tuntap", "add", "dev", tap, "mode", "tap"])?;
+        must(place, &["ip", "link", "set", tap, "mtu", &mtu, "master", &nic.options.bridge, "up"])?;
+        Ok(nic)
+    }
+
     /// What it is.
     #[must_use]
     pub fn options(&self) -> &NicOptions {
@@ -81,9 +102,11 @@ impl Nic {
 impl Drop for Nic {
     fn drop(&mut self) {
         // What was not made yet cannot be removed.
-        let _ = vsctl(&self.place, &["--if-exists", "del-port", &self.tap]);
+        if let Switch::Open { .. } = self.switch {
+            let _ = vsctl(&self.place, &["--if-exists", "del-port", &self.tap]);
+        }
         let _ = run(&self.place, &["ip", "link", "delete", &self.tap]);
-        if self.own_bridge {
+        if let Switch::Open { own_bridge: true } = self.switch {
             let _ = vsctl(&self.place, &["--if-exists", "del-br", &self.options.bridge]);
         }
     }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use debian_root::say;
 use private_host::{PrivateHost, Root, Settings};
 
-use super::{Guest, GuestOptions, image, layout};
+use super::{Guest, GuestOptions, Kind, image, layout};
 
 /// What names of the directories of running hosts start with.
 const PREFIX: &str = "kuryr-lab-vm-";
@@ -17,6 +17,9 @@ const PREFIX: &str = "kuryr-lab-vm-";
 /// How to run commands in a guest.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RunOptions {
+    /// What the guest is made for.
+    #[arg(long, value_enum, default_value = "host")]
+    pub kind: Kind,
     /// A directory that the guest sees at `/share`.
     #[arg(long)]
     pub share: Option<PathBuf>,
@@ -36,7 +39,7 @@ pub struct RunOptions {
 /// # Errors
 /// What did not get ready.
 pub fn run(options: &RunOptions) -> Result<ExitCode> {
-    image::image()?;
+    image::image(options.kind)?;
     private_host::remove_leftovers(&layout::home(), PREFIX, |dir| {
         say(&format!("Removing {} of a guest that was killed", dir.display()));
     });
@@ -56,7 +59,13 @@ fn inside(options: &RunOptions, dir: &Path, share: Option<PathBuf>) -> Result<Ex
         share: share.clone().into_iter().chain([dir.to_owned()]).collect(),
     })?;
     let limit = Duration::from_secs(options.limit);
-    let guest = GuestOptions { memory: options.memory, limit, share, ..GuestOptions::new("guest") };
+    let guest = GuestOptions {
+        kind: options.kind,
+        memory: options.memory,
+        limit,
+        share,
+        ..GuestOptions::new("guest")
+    };
     let guest = Guest::start(&host.place(), guest)?;
     let command = ["bash", "-c", &options.commands];
     let status = guest.stream(&command, &[], limit, &mut io::stdout(), &mut io::stderr())?;

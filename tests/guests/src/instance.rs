@@ -2,15 +2,19 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use lab::vm::{Guest, GuestOptions, GuestProcess, Nic, NicOptions};
+use lab::vm::{Guest, GuestOptions, GuestProcess, Nic, NicOptions, Segment};
 use serde_json::json;
 use testkit::World;
 use uuid::Uuid;
 
 use crate::Binding;
 use crate::neutron::{Network, Neutron, Port, text};
+
+/// From boot; longer than all cases of a part together.
+const LIMIT: Duration = Duration::from_secs(3600);
 
 /// What a card's port is to Neutron.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +88,19 @@ impl Drop for Card {
     }
 }
 
+/// How to make an instance.
+#[derive(Debug, Clone, Copy)]
+pub struct InstanceOptions<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What its cards `eth0`, `eth1`, ... are on.
+    pub networks: &'a [(&'a Network, Wiring)],
+    /// The network for storage, to have one more card there.
+    pub storage: Option<&'a Segment>,
+    /// The `kuryr` binary, which it sees at `/share/kuryr`.
+    pub kuryr: &'a Path,
+}
+
 /// A guest whose cards are ports. Dropping it ends the guest, then deletes the ports.
 #[derive(Debug)]
 pub struct Instance {
@@ -104,18 +121,21 @@ impl Instance {
     ///
     /// # Errors
     /// What failed, with the end of the guest's console if that is it.
-    pub fn start(world: &World, name: &str, networks: &[(&Network, Wiring)], kuryr: &Path) -> Result<Self> {
+    pub fn start(world: &World, options: &InstanceOptions<'_>) -> Result<Self> {
+        let name = options.name;
         let neutron = Neutron::of(world);
         let id = Uuid::new_v4().to_string();
         let (mut cards, mut nics) = (Vec::new(), Vec::new());
-        for (network, wiring) in networks {
+        for (network, wiring) in options.networks {
             let card = Card::make(&neutron, network, *wiring, name)?;
             nics.push(card.plug(world, network, &id)?);
             cards.push(card);
         }
+        nics.extend(options.storage.map(Segment::plug).transpose()?);
         let options = GuestOptions {
             nics,
-            share: Some(share(world, kuryr)?),
+            limit: LIMIT,
+            share: Some(share(world, options.kuryr)?),
             // Where the catalogue sends clients.
             ports: vec![5000],
             ..GuestOptions::new(name)

@@ -3,15 +3,19 @@
 //! it, so every probe between two of them has crossed Neutron's switch. Never part of the product.
 
 mod engine;
+mod held;
+mod initiator;
 mod instance;
 mod neutron;
 mod pair;
 mod plugin;
 mod probe;
+pub mod storage;
 
 pub use engine::Container;
-pub use instance::{Card, Instance, Wiring};
+pub use held::{expect_inventory, expect_lines};
+pub use instance::{Card, Instance, InstanceOptions, Wiring};
 pub use neutron::{Network, Neutron, Port, text};
-pub use pair::{Pair, PairOptions, RANGE};
+pub use pair::{Pair, PairOptions, RANGE, both};
 pub use plugin::{Binding, CONFIGURATION};
 pub use probe::{Spot, ping, ping_stops, tcp_closes, tcp_opens, udp_closes, udp_opens};

@@ -1,16 +1,13 @@
 //! Two instances on one network, and what they hold.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
+use lab::vm::Segment;
 use testkit::World;
 
 use crate::neutron::{Network, Neutron};
-use crate::{Binding, Instance, Wiring};
-
-/// Neutron's agent and an engine need their time to give everything back.
-const PATIENCE: Duration = Duration::from_secs(40);
+use crate::{Binding, Instance, InstanceOptions, Wiring, expect_lines};
 
 /// Where the plugin keeps its state unless told otherwise.
 const STATE: &str = "/var/lib/kuryr";
@@ -21,6 +18,8 @@ pub const RANGE: &str = "10.88.0.0/24";
 /// How to make a pair.
 #[derive(Debug, Clone, Copy)]
 pub struct PairOptions<'a> {
+    /// The network for storage, if they are to be on it.
+    pub storage: Option<&'a Segment>,
     /// Of both.
     pub wiring: Wiring,
     /// The `kuryr` binary, which both see at `/share/kuryr`.
@@ -49,8 +48,12 @@ impl Pair {
             Wiring::Trunk => "trunk",
         };
         let network = Network::make(&Neutron::of(world), &format!("instances-{name}"), RANGE)?;
-        let cards = [(&network, options.wiring)];
-        let start = |number: &str| Instance::start(world, &format!("{name}-{number}"), &cards, options.kuryr);
+        let networks = [(&network, options.wiring)];
+        let start = |number: &str| {
+            let name = format!("{name}-{number}");
+            let PairOptions { storage, kuryr, .. } = *options;
+            Instance::start(world, &InstanceOptions { name: &name, networks: &networks, storage, kuryr })
+        };
         let (one, two) = both(|| start("one"), || start("two"))?;
         Ok(Self { one, two, network })
     }
@@ -104,20 +107,7 @@ impl Pair {
     /// # Errors
     /// A list of what is left or missing.
     pub fn expect_held(&self, before: &[String]) -> Result<()> {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let now = self.held()?;
-            let left = now.iter().filter(|line| !before.contains(line)).map(|line| format!("left: {line}"));
-            let gone = before.iter().filter(|line| !now.contains(line)).map(|line| format!("gone: {line}"));
-            let problems: Vec<String> = left.chain(gone).collect();
-            if problems.is_empty() {
-                return Ok(());
-            }
-            if Instant::now() > end {
-                bail!("left behind or changed:\n  {}", problems.join("\n  "));
-            }
-            std::thread::sleep(Duration::from_millis(200));
-        }
+        expect_lines(before, || self.held())
     }
 
     /// What the programs of both logged last, and their consoles.
@@ -140,7 +130,10 @@ impl Pair {
 }
 
 /// Does two things at the same time.
-fn both<A: Send, B: Send>(
+///
+/// # Errors
+/// What one of them says, when both have ended.
+pub fn both<A: Send, B: Send>(
     one: impl FnOnce() -> Result<A> + Send,
     two: impl FnOnce() -> Result<B> + Send,
 ) -> Result<(A, B)> {

@@ -7,7 +7,7 @@ use url::Url;
 use crate::error::Error;
 
 /// The first parts of paths that belong to a service.
-const PREFIXES: [&str; 3] = ["identity", "networking", "volume"];
+const PREFIXES: [&str; 4] = ["identity", "networking", "volume", "share"];
 
 /// A service to stand in front of, written `networking=http://127.0.0.1:9696`.
 #[derive(Debug, Clone, PartialEq, Eq)]

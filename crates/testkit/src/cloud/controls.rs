@@ -88,7 +88,7 @@ impl Cloud {
                 path: text(e, "path"),
                 status: e.get("status").and_then(Value::as_u64).unwrap_or_default(),
             })
-            .filter(|c| c.path.starts_with("/networking/") || c.path.starts_with("/volume/"))
+            .filter(|c| ["/networking/", "/volume/", "/share/"].iter().any(|own| c.path.starts_with(own)))
             .collect())
     }
 

@@ -60,6 +60,7 @@ impl Cloud {
                     .build()?;
                 let mut request = client.request(method.parse()?, &url).header("x-auth-token", token);
                 request = request.header("openstack-api-version", "volume 3.54");
+                request = request.header("x-openstack-manila-api-version", "2.65");
                 if let Some(body) = body {
                     request = request.json(body);
                 }

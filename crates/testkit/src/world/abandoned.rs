@@ -93,7 +93,8 @@ impl World {
         for trunk in self.ovs_vsctl(&["list-br"])?.lines().filter(|b| b.starts_with(TRUNK_BRIDGE)) {
             self.ovs_vsctl(&["--if-exists", "del-br", trunk])?;
         }
-        let swept = |line: &&str| is_ours(line) || line.starts_with(lab::vm::MANAGEMENT);
+        let of_guests = [lab::vm::MANAGEMENT, lab::vm::SEGMENT];
+        let swept = |line: &&str| is_ours(line) || of_guests.iter().any(|prefix| line.starts_with(prefix));
         for line in self.inside_host("ip", &["-brief", "link"])?.lines().filter(swept) {
             let name = line.split(['@', ' ']).next().unwrap_or_default();
             // A guest's card is in a bridge.

@@ -42,6 +42,8 @@ pub struct World {
     /// The cloud.
     pub cloud: Cloud,
     kind: CloudKind,
+    /// Services behind the front that the lab itself does not have, and where they are.
+    more_services: Vec<(String, String)>,
     /// Keys of what was in the cloud before us.
     found: BTreeSet<String>,
     pub(crate) neighbours: Mutex<Vec<Neighbour>>,
@@ -67,6 +69,7 @@ impl World {
             docker,
             cloud,
             kind: options.cloud,
+            more_services: Vec::new(),
             found: BTreeSet::new(),
             neighbours: Mutex::default(),
             machine: None,

@@ -57,9 +57,9 @@ impl World {
                 args.extend(["--dir".to_owned(), dir]);
             }
             CloudKind::OpenStack => {
-                for (service, url) in
-                    [("identity", lab::openstack::KEYSTONE), ("networking", lab::openstack::NEUTRON)]
-                {
+                let own = [("identity", lab::openstack::KEYSTONE), ("networking", lab::openstack::NEUTRON)];
+                let own = own.map(|(service, url)| (service.to_owned(), url.to_owned()));
+                for (service, url) in own.iter().chain(&self.more_services) {
                     args.extend(["--upstream".to_owned(), format!("{service}={url}")]);
                 }
             }
@@ -73,6 +73,18 @@ impl World {
         }
         self.front = Some(process);
         Ok(())
+    }
+
+    /// Has the front before real services stand before more of them: the first part of the paths that go there, such as
+    /// `volume`, and where it is as the host sees it. They answer already. Replaces those of an earlier call.
+    ///
+    /// # Errors
+    /// When the front does not get ready.
+    pub fn stand_before(&mut self, services: &[(&str, &str)]) -> Result<()> {
+        self.more_services =
+            services.iter().map(|&(service, url)| (service.to_owned(), url.to_owned())).collect();
+        self.stop_cloud();
+        self.start_cloud()
     }
 
     /// Ends the cloud, or the front before it, so that it cannot be reached.

@@ -1,6 +1,6 @@
 //! The layer of packages.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -44,13 +44,13 @@ pub(super) fn inputs() -> String {
 
 /// Fills the directory.
 pub(super) fn make(base: &Path, layer: &Path) -> Result<()> {
-    packages().make(&["openstack", "install-packages"], base, layer)
+    packages().make(&["openstack", "install-packages"], &[base.to_owned()], layer)
 }
 
 /// The part of the packages' installation that runs in namespaces of its own.
 ///
 /// # Errors
 /// What failed.
-pub fn install_packages(base: &Path, layer: &Path) -> Result<()> {
-    packages().install(base, layer)
+pub fn install_packages(layer: &Path, below: &[PathBuf]) -> Result<()> {
+    packages().install(layer, below)
 }

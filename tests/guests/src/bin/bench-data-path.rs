@@ -72,7 +72,7 @@ fn main() -> Result<()> {
         (Wiring::Plain, "plain port", &[Binding::Macvlan, Binding::Ipvlan][..]),
         (Wiring::Trunk, "parent of a trunk", &[Binding::Vlan][..]),
     ] {
-        let mut pair = Pair::start(&world, &PairOptions { wiring, kuryr: &arguments.kuryr })?;
+        let mut pair = Pair::start(&world, &PairOptions { wiring, storage: None, kuryr: &arguments.kuryr })?;
         let bare = (pair.one.spot(), pair.two.spot());
         tell(measure(format!("bare link, {name}"), &bare.0, &bare.1, pair.two.address())?);
         for binding in bindings {

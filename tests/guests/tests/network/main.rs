@@ -16,19 +16,16 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
-use guests::{Pair, PairOptions, Wiring};
+use anyhow::{Context, Result};
+use guests::{Pair, PairOptions, Wiring, expect_inventory};
 use libtest_mimic::{Arguments, Failed, Trial};
 use private_host::Root;
-use testkit::{CloudKind, Inventory, World, WorldOptions};
+use testkit::{CloudKind, World, WorldOptions};
 
 /// A case: its name is a sentence, its body gets two instances whose first cards are wired like that.
 pub(crate) type Case = (&'static str, Wiring, fn(&World, &mut Pair) -> Result<()>);
-
-/// Neutron's agents need their time.
-const PATIENCE: Duration = Duration::from_secs(40);
 
 /// One world serves all cases, and so do the instances of each wiring; after a failed case they are thrown away.
 static STAGE: Mutex<Option<Stage>> = Mutex::new(None);
@@ -111,33 +108,9 @@ impl Stage {
             Wiring::Trunk => "trunk",
         };
         if !self.pairs.contains_key(name) {
-            let pair = Pair::start(&self.world, &PairOptions { wiring, kuryr: &self.kuryr })?;
+            let pair = Pair::start(&self.world, &PairOptions { wiring, storage: None, kuryr: &self.kuryr })?;
             self.pairs.insert(name, pair);
         }
         Ok((&self.world, self.pairs.get_mut(name).context("a pair that was not made")?))
-    }
-}
-
-/// Fails unless the cloud comes to be as it was before.
-fn expect_inventory(world: &World, before: &Inventory) -> Result<()> {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let now = world.inventory()?;
-        let mut problems = Vec::new();
-        for (key, object) in &now {
-            match before.get(key) {
-                None => problems.push(format!("left in the cloud: {key}: {object}")),
-                Some(old) if old != object => problems.push(format!("changed: {key}: {old} -> {object}")),
-                Some(_) => {}
-            }
-        }
-        problems.extend(before.keys().filter(|k| !now.contains_key(*k)).map(|k| format!("missing: {k}")));
-        if problems.is_empty() {
-            return Ok(());
-        }
-        if Instant::now() > end {
-            bail!("left behind or changed:\n  {}", problems.join("\n  "));
-        }
-        std::thread::sleep(Duration::from_millis(200));
     }
 }

@@ -52,11 +52,12 @@ macro_rules! storage {
     };
 }
 
-const STORAGE_FILES: [File; 10] = [
+const STORAGE_FILES: [File; 11] = [
     storage!("usr/sbin/lab-storage", "start", 0o755),
     storage!("usr/sbin/lab-cinder", "cinder-all", 0o755),
     storage!("usr/sbin/lab-manila", "manila-all", 0o755),
     storage!("usr/sbin/lab-manila-tables", "manila-tables", 0o755),
+    storage!("usr/local/bin/umount", "umount", 0o755),
     storage!("usr/local/bin/sudo", "sudo", 0o755),
     storage!("etc/cinder/cinder.conf", "cinder.conf", 0o644),
     storage!("etc/manila/manila.conf", "manila.conf", 0o644),

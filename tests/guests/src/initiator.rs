@@ -10,6 +10,10 @@ use crate::{Instance, text};
 /// How long a device may take to appear and to go.
 const PATIENCE: Duration = Duration::from_secs(20);
 const NAME: &str = "/etc/iscsi/initiatorname.iscsi";
+/// The guest's own disk.
+const OWN_DISK: &str = "/dev/ubda";
+/// Of what lies on volumes and shares.
+const TYPES: &str = "ext4,xfs,btrfs,nfs,nfs4";
 
 impl Instance {
     /// Starts what a machine with storage has running: the manager of devices, the iSCSI initiator.
@@ -117,13 +121,10 @@ impl Instance {
             // Some of them fail when there is nothing.
             let output = self.guest.run(&command)?;
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
-            // The guest's own disk.
-            let lines = text.lines().filter(|line| !line.starts_with("/ "));
+            // An engine and a plugin mount directories of the guest's own disk onto themselves.
+            let lines = text.lines().filter(|line| !line.contains(OWN_DISK));
             all.extend(lines.map(|line| format!("{what} in {}: {}", self.name(), line.trim())));
         }
         Ok(all)
     }
 }
-
-/// Of what lies on volumes and shares.
-const TYPES: &str = "ext4,xfs,btrfs,nfs,nfs4";

@@ -11,6 +11,7 @@ mod pair;
 mod plugin;
 mod probe;
 pub mod storage;
+mod volumes;
 
 pub use engine::Container;
 pub use held::{expect_inventory, expect_lines};
@@ -19,3 +20,4 @@ pub use neutron::{Network, Neutron, Port, text};
 pub use pair::{Pair, PairOptions, RANGE, both};
 pub use plugin::{Binding, CONFIGURATION};
 pub use probe::{Spot, ping, ping_stops, tcp_closes, tcp_opens, udp_closes, udp_opens};
+pub use volumes::TENANT;

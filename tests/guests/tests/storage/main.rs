@@ -3,6 +3,7 @@
 
 #![allow(clippy::print_stderr, reason = "a case may tell its time")]
 
+mod containers;
 mod services;
 mod shares;
 mod volumes;
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
     private_host::intercept();
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
-    let cases = [services::CASES, volumes::CASES, shares::CASES];
+    let cases = [services::CASES, volumes::CASES, shares::CASES, containers::CASES];
     let trials =
         cases.concat().into_iter().map(|(name, case)| Trial::test(name, move || run(name, case))).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
@@ -110,6 +111,12 @@ impl Stage {
     /// Cinder as the tenant sees it.
     pub(crate) fn cinder(&self) -> Result<Cinder> {
         Cinder::of(&self.world, "demo")
+    }
+
+    /// Engines and plugins of both instances.
+    pub(crate) fn serve_volumes(&mut self) -> Result<()> {
+        let (one, two) = (&mut self.pair.one, &mut self.pair.two);
+        both(|| one.serve_volumes(), || two.serve_volumes()).map(drop)
     }
 
     /// Manila as the tenant sees it.

@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -10,6 +10,7 @@ use rustix::mount::UnmountFlags;
 use uuid::Uuid;
 
 use super::link::{RemoteFileLink, RemoteFilesystem};
+use super::loops;
 use crate::connector::Machine;
 use crate::connector::program::Program;
 use crate::{Error, Mount, Result, create_mountpoint, own_mounts, remove_mountpoint};
@@ -18,6 +19,8 @@ use crate::{Error, Mount, Result, create_mountpoint, own_mounts, remove_mountpoi
 const BASE: &str = "/run/host-storage/exports";
 /// A server that is away is asked for two minutes by itself.
 const MOUNTED_WITHIN: Duration = Duration::from_secs(60);
+
+const CLOSED_WITHIN: Duration = Duration::from_secs(5);
 
 /// What mounts, or stands for it in tests.
 pub(super) trait Mounter {
@@ -143,17 +146,27 @@ impl<'a> Export<'a> {
         self.directory().join(&self.link.name)
     }
 
-    /// Unmounts it if nobody uses it any more, neither lazily nor by force.
+    /// Unmounts it if no device of it is left, neither lazily nor by force. Whoever else looks into it keeps it.
     pub(super) fn unmount(&self) -> Result<()> {
+        let directory = self.directory();
         if self.is_mounted()? {
-            let directory = self.directory();
-            match rustix::mount::unmount(&directory, UnmountFlags::NOFOLLOW) {
-                Ok(()) => {}
-                Err(Errno::BUSY) => {
-                    tracing::debug!(export = self.link.export, "kept mounted for others");
+            let started = Instant::now();
+            loop {
+                if loops().iter().any(|(_, file)| Path::new(file).starts_with(&directory)) {
                     return Ok(());
                 }
-                Err(e) => return Err(Error::io("unmount", &directory, e)),
+                match rustix::mount::unmount(&directory, UnmountFlags::NOFOLLOW) {
+                    Ok(()) => break,
+                    // The file of a device that was just detached is closed a moment later.
+                    Err(Errno::BUSY) if started.elapsed() < CLOSED_WITHIN => {
+                        std::thread::sleep(Duration::from_millis(20));
+                    }
+                    Err(Errno::BUSY) => {
+                        tracing::warn!(path = %directory.display(), "somebody uses this export, it stays mounted");
+                        return Ok(());
+                    }
+                    Err(e) => return Err(Error::io("unmount", &directory, e)),
+                }
             }
         }
         remove_mountpoint(&self.base, &self.name)

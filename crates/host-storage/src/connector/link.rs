@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::iscsi::IscsiLink;
 use super::nvme::NvmeLink;
+use super::rbd::RbdLink;
 use super::remote_file::RemoteFileLink;
 
 /// How a volume reaches this host, without secrets.
@@ -22,6 +23,8 @@ pub enum Link {
     Iscsi(IscsiLink),
     /// A namespace behind NVMe over TCP.
     Nvme(NvmeLink),
+    /// An image of a Ceph cluster.
+    Rbd(RbdLink),
     /// A raw file of a network filesystem.
     RemoteFile(RemoteFileLink),
     /// The hypervisor gives it to this virtual machine, as a disk with the volume's id for a serial number.

@@ -13,6 +13,7 @@ mod multipath;
 mod nvme;
 mod program;
 mod properties;
+mod rbd;
 mod remote_file;
 mod scsi;
 mod secrets;
@@ -26,8 +27,9 @@ use serde_json::{Map, Value};
 pub use iscsi::{IscsiFailure, IscsiLink, IscsiPath, Portal, TargetName};
 pub use link::Link;
 pub use machine::Machine;
-pub use nvme::{NvmeLink, Portal as NvmePortal};
+pub use nvme::{NvmeLink, NvmePortal};
 pub use properties::{properties, warnings};
+pub use rbd::RbdLink;
 pub use remote_file::{RemoteFileLink, RemoteFilesystem};
 pub use scsi::{Identity, Lun};
 pub use secrets::Secrets;
@@ -74,6 +76,10 @@ impl Connection {
                 let link = Link::Nvme(NvmeLink::parse(info, volume)?);
                 Ok(Self { link, secrets: Secrets::default() })
             }
+            "rbd" => {
+                let link = Link::Rbd(RbdLink::parse(info, volume)?);
+                Ok(Self { link, secrets: Secrets::default() })
+            }
             "nfs" | "glusterfs" => {
                 let link = Link::RemoteFile(RemoteFileLink::parse(&kind, info, volume)?);
                 Ok(Self { link, secrets: Secrets::default() })
@@ -83,7 +89,7 @@ impl Connection {
                 iscsi::parse(info).map(|(l, secrets)| Self { link: Link::Iscsi(l), secrets }).map_err(refused)
             }
             _ => Err(refused(format!(
-                "driver_volume_type {} is not supported, only local, iscsi, nvmeof, nfs and glusterfs; choose another volume type",
+                "driver_volume_type {} is not supported, only local, iscsi, nvmeof, rbd, nfs and glusterfs; choose another volume type",
                 kind.escape_debug()
             ))),
         }
@@ -105,6 +111,7 @@ pub fn connect(machine: &Machine, connection: &Connection, volume: &str, size: u
     match &connection.link {
         Link::Local { path } => local::resolve(&path.to_string_lossy(), volume, size),
         Link::Nvme(link) => nvme::connect(machine, link, volume, size),
+        Link::Rbd(link) => rbd::connect(machine, link, volume, size),
         Link::RemoteFile(link) => remote_file::connect(machine, link, volume, size),
         Link::Iscsi(link) => {
             iscsi::connect(machine, link, &connection.secrets, volume, size, &scsi::Patience::default())
@@ -121,6 +128,7 @@ pub fn prove(machine: &Machine, link: &Link, path: &Path, volume: &str, size: u6
     match link {
         Link::Local { .. } => local::resolve(&path.to_string_lossy(), volume, size),
         Link::Nvme(link) => nvme::prove(machine, link, path, volume, size),
+        Link::Rbd(link) => rbd::prove(machine, link, path, volume, size),
         Link::RemoteFile(link) => remote_file::prove(machine, link, path, volume, size),
         Link::Iscsi(link) => iscsi::prove(machine, link, path, volume, size),
         Link::Server => server::prove(machine, path, volume, size),
@@ -138,6 +146,7 @@ pub fn disconnect(machine: &Machine, link: &Link, volume: &str) -> Result<()> {
         Link::Local { .. } | Link::Server => Ok(()),
         Link::Iscsi(link) => iscsi::disconnect(machine, link, &scsi::Patience::default()),
         Link::Nvme(link) => nvme::disconnect(machine, link, volume),
+        Link::Rbd(link) => rbd::disconnect(machine, link, volume),
         Link::RemoteFile(link) => remote_file::disconnect(machine, link, volume),
     }
 }
@@ -159,6 +168,7 @@ pub fn is_anothers(machine: &Machine, link: &Link, path: &Path, volume: &str) ->
         Link::Local { .. } => local::belongs_to_another(path, volume),
         Link::Iscsi(link) => iscsi::is_another(machine, link, path),
         Link::Nvme(link) => nvme::is_anothers(machine, link, path),
+        Link::Rbd(link) => rbd::is_anothers(machine, link, path),
         Link::RemoteFile(link) => remote_file::is_anothers(machine, link, path),
         Link::Server => serial::is_another(machine, path, volume),
     }
@@ -174,6 +184,7 @@ pub fn rescan(machine: &Machine, link: &Link, volume: &str) -> Result<()> {
         Link::Local { .. } | Link::Server => Ok(()),
         Link::Iscsi(link) => iscsi::rescan(machine, link, &scsi::Patience::default()),
         Link::Nvme(link) => nvme::rescan(machine, link, volume),
+        Link::Rbd(link) => rbd::rescan(machine, link),
         Link::RemoteFile(link) => remote_file::rescan(machine, link, volume),
     }
 }

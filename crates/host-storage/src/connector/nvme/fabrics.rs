@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::host::HostName;
-use super::link::{NvmeLink, Portal};
+use super::link::{NvmeLink, NvmePortal};
 use crate::connector::Machine;
 use crate::connector::program::Program;
 use crate::{Error, Result};
@@ -25,7 +25,7 @@ pub(super) trait Kernel: Sync {
     /// Makes sure that NVMe over TCP can be had.
     fn prepare(&self, machine: &Machine) -> Result<()>;
     /// Whether something listens there.
-    fn answers(&self, portal: Portal) -> io::Result<()>;
+    fn answers(&self, portal: NvmePortal) -> io::Result<()>;
     /// Makes a controller, live when this returns.
     fn connect(&self, machine: &Machine, options: &str) -> io::Result<()>;
     /// Writes `1` to an attribute that starts something.
@@ -57,7 +57,7 @@ impl Kernel for Linux {
         })
     }
 
-    fn answers(&self, portal: Portal) -> io::Result<()> {
+    fn answers(&self, portal: NvmePortal) -> io::Result<()> {
         TcpStream::connect_timeout(&SocketAddr::new(portal.address, portal.port), ANSWER_WITHIN).map(drop)
     }
 
@@ -79,7 +79,7 @@ impl Kernel for Linux {
 }
 
 /// Reconnecting never ends (`ctrl_loss_tmo=-1`): a filesystem waits for its storage instead of losing what was written.
-pub(super) fn options(link: &NvmeLink, portal: Portal, host: &HostName) -> String {
+pub(super) fn options(link: &NvmeLink, portal: NvmePortal, host: &HostName) -> String {
     let mut options = format!(
         "nqn={},transport=tcp,traddr={},trsvcid={},hostnqn={},ctrl_loss_tmo=-1",
         link.nqn, portal.address, portal.port, host.nqn

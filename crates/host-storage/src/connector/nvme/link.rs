@@ -18,7 +18,7 @@ pub struct NvmeLink {
     /// The subsystem's qualified name.
     pub nqn: String,
     /// Where it listens, over TCP.
-    pub portals: Vec<Portal>,
+    pub portals: Vec<NvmePortal>,
     /// The namespace's UUID, without dashes.
     pub uuid: Option<String>,
     /// Its NGUID, without dashes.
@@ -29,7 +29,7 @@ pub struct NvmeLink {
 
 /// An address of the storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Portal {
+pub struct NvmePortal {
     /// The kernel resolves no names.
     pub address: IpAddr,
     /// 4420 mostly.
@@ -62,7 +62,7 @@ impl NvmeLink {
             let (Ok(address), Ok(port)) = (address.parse(), port.parse()) else {
                 return Err(refused(format!("`{address}` port `{port}` is no IP address and port")));
             };
-            let portal = Portal { address, port };
+            let portal = NvmePortal { address, port };
             if !portals.contains(&portal) {
                 portals.push(portal);
             }

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 pub(super) use host::{HostName, UUID_NQN};
-pub use link::{NvmeLink, Portal};
+pub use link::{NvmeLink, NvmePortal};
 
 use self::fabrics::{Kernel, Linux};
 use self::sysfs::{Controller, Namespace, controllers, joins_paths, namespaces};
@@ -86,7 +86,7 @@ impl<'a> Nvme<'a> {
     fn reach(&self, host: &HostName) -> Result<()> {
         let existing = self.controllers(host)?;
         self.look_again(&existing);
-        let reach = |portal: Portal| -> std::io::Result<()> {
+        let reach = |portal: NvmePortal| -> std::io::Result<()> {
             if existing.iter().any(|c| c.portal == Some(portal) && !c.is_ending()) {
                 return Ok(());
             }

@@ -7,7 +7,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use super::link::{Portal, identifier};
+use super::link::{NvmePortal, identifier};
 use crate::connector::Machine;
 use crate::sysfs::text;
 use crate::{DeviceNumber, Error, Result};
@@ -33,7 +33,7 @@ pub(super) struct Controller {
     pub(super) dir: PathBuf,
     pub(super) nqn: String,
     /// `None` for what is not reached over TCP.
-    pub(super) portal: Option<Portal>,
+    pub(super) portal: Option<NvmePortal>,
     /// The name this host used.
     pub(super) host: String,
     /// `live`, `connecting`, `deleting` and so on.
@@ -106,10 +106,10 @@ pub(super) fn joins_paths(machine: &Machine) -> bool {
 }
 
 /// `traddr=10.0.0.5,trsvcid=4420,src_addr=10.0.0.9`.
-fn portal(address: &str) -> Option<Portal> {
+fn portal(address: &str) -> Option<NvmePortal> {
     let part = |key: &str| address.split(',').find_map(|p| p.trim().strip_prefix(key)?.strip_prefix('='));
     let address: IpAddr = part("traddr")?.parse().ok()?;
-    Some(Portal { address, port: part("trsvcid")?.parse().ok()? })
+    Some(NvmePortal { address, port: part("trsvcid")?.parse().ok()? })
 }
 
 /// The device of a namespace: of itself (`nvme0n1`), or of a path to it (`nvme0c3n1`). Partitions have none.

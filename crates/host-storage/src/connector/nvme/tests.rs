@@ -145,7 +145,7 @@ impl Kernel for Tree {
         Ok(())
     }
 
-    fn answers(&self, portal: Portal) -> std::io::Result<()> {
+    fn answers(&self, portal: NvmePortal) -> std::io::Result<()> {
         let open = self.open.iter().any(|a| *a == portal.address.to_string());
         if open { Ok(()) } else { Err(ErrorKind::ConnectionRefused.into()) }
     }
@@ -180,7 +180,7 @@ impl Kernel for Tree {
 #[test]
 fn old_and_new_keys_say_the_same() {
     let new = link(&new_keys("nqn.x"));
-    let portal = |address: &str| Portal { address: address.parse().unwrap(), port: 4420 };
+    let portal = |address: &str| NvmePortal { address: address.parse().unwrap(), port: 4420 };
     assert_eq!(new.portals, [portal("10.0.0.5"), portal("10.0.1.5")]);
     assert_eq!(new.uuid.as_deref(), Some("5f0f0f0f111142228333444444444444"));
     let old = link(&old_keys("nqn.x"));

@@ -189,11 +189,7 @@ impl Rbd<'_> {
     /// Which cluster, as whom. The keyring is named, not read.
     fn access(&self) -> Result<Vec<String>> {
         let link = self.link;
-        let mut arguments = Vec::new();
-        let settings = format!("/etc/ceph/{}.conf", link.cluster);
-        if self.machine.path(&settings).exists() {
-            arguments.extend(["--conf".into(), settings]);
-        }
+        let mut arguments = self.settings();
         arguments.extend(["--mon_host".into(), link.monitors.join(",")]);
         if let Some(user) = &link.user {
             let keyring = format!("/etc/ceph/{}.client.{user}.keyring", link.cluster);
@@ -205,6 +201,13 @@ impl Rbd<'_> {
             arguments.extend(["--id".into(), user.clone(), "--keyring".into(), keyring]);
         }
         Ok(arguments)
+    }
+
+    /// Without a file it complains at such length that its reason would not be heard.
+    fn settings(&self) -> Vec<String> {
+        let file = format!("/etc/ceph/{}.conf", self.link.cluster);
+        let file = if self.machine.path(&file).exists() { file } else { "/dev/null".into() };
+        vec!["--conf".into(), file]
     }
 
     fn prove(&self, path: &Path, size: u64) -> Result<BlockDevice> {
@@ -243,8 +246,11 @@ impl Rbd<'_> {
 
     fn unmap(&self, found: &Mapped) -> Result<()> {
         let started = Instant::now();
+        let mut arguments = self.settings();
+        arguments.extend(["unmap".into(), found.path()]);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         loop {
-            let ended = RBD.run(self.machine, &["unmap", &found.path()], &found.path(), MAPPED_WITHIN)?;
+            let ended = RBD.run(self.machine, &arguments, &found.path(), MAPPED_WITHIN)?;
             if !mapped(self.machine).contains(found) {
                 return Ok(());
             }

@@ -116,7 +116,7 @@ fn an_image_is_mapped_once_proven_and_unmapped() {
     let device = connect(machine, &link, VOLUME, SIZE).unwrap();
     connect(machine, &link, VOLUME, SIZE).unwrap();
     let expected = format!(
-        "--mon_host 10.0.0.1:6789,[fd00::2]:3300 --id cinder --keyring /etc/ceph/ceph.client.cinder.keyring map \
+        "--conf /dev/null --mon_host 10.0.0.1:6789,[fd00::2]:3300 --id cinder --keyring /etc/ceph/ceph.client.cinder.keyring map \
          volumes/volume-{VOLUME}"
     );
     assert_eq!(cluster.calls(), [expected]);
@@ -132,7 +132,7 @@ fn an_image_is_mapped_once_proven_and_unmapped() {
     assert!(cluster.calls().is_empty());
     drop(holder);
     disconnect(machine, &link, VOLUME).unwrap();
-    assert_eq!(cluster.calls(), ["unmap /dev/rbd0"]);
+    assert_eq!(cluster.calls(), ["--conf /dev/null unmap /dev/rbd0"]);
     disconnect(machine, &link, VOLUME).unwrap();
     assert!(cluster.calls().is_empty());
     assert!(prove(machine, &link, &path, VOLUME, SIZE).is_err());

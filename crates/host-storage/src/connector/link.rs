@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::fibre_channel::FibreChannelLink;
 use super::iscsi::IscsiLink;
 use super::nvme::NvmeLink;
 use super::rbd::RbdLink;
@@ -19,6 +20,8 @@ pub enum Link {
         /// Below `/dev`.
         path: PathBuf,
     },
+    /// Over a Fibre Channel fabric.
+    FibreChannel(FibreChannelLink),
     /// By open-iscsi.
     Iscsi(IscsiLink),
     /// A namespace behind NVMe over TCP.

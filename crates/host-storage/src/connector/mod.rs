@@ -6,6 +6,9 @@
 //!
 //! Source: os-brick's connectors, whose keys Cinder's drivers write.
 
+#[cfg(test)]
+mod fake;
+mod fibre_channel;
 mod iscsi;
 mod link;
 mod machine;
@@ -24,6 +27,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+pub use fibre_channel::{FibreChannelLink, FibreChannelPath, Wwn};
 pub use iscsi::{IscsiFailure, IscsiLink, IscsiPath, Portal, TargetName};
 pub use link::Link;
 pub use machine::Machine;
@@ -85,11 +89,14 @@ impl Connection {
                 Ok(Self { link, secrets: Secrets::default() })
             }
             SERVER => Ok(Self { link: Link::Server, secrets: Secrets::default() }),
+            "fibre_channel" => fibre_channel::parse(info)
+                .map(|l| Self { link: Link::FibreChannel(l), secrets: Secrets::default() })
+                .map_err(refused),
             "iscsi" => {
                 iscsi::parse(info).map(|(l, secrets)| Self { link: Link::Iscsi(l), secrets }).map_err(refused)
             }
             _ => Err(refused(format!(
-                "driver_volume_type {} is not supported, only local, iscsi, nvmeof, rbd, nfs and glusterfs; choose another volume type",
+                "driver_volume_type {} is not supported, only local, iscsi, fibre_channel, nvmeof, rbd, nfs and glusterfs; choose another volume type",
                 kind.escape_debug()
             ))),
         }
@@ -113,6 +120,9 @@ pub fn connect(machine: &Machine, connection: &Connection, volume: &str, size: u
         Link::Nvme(link) => nvme::connect(machine, link, volume, size),
         Link::Rbd(link) => rbd::connect(machine, link, volume, size),
         Link::RemoteFile(link) => remote_file::connect(machine, link, volume, size),
+        Link::FibreChannel(link) => {
+            fibre_channel::connect(machine, link, volume, size, &scsi::Patience::default())
+        }
         Link::Iscsi(link) => {
             iscsi::connect(machine, link, &connection.secrets, volume, size, &scsi::Patience::default())
         }
@@ -130,6 +140,7 @@ pub fn prove(machine: &Machine, link: &Link, path: &Path, volume: &str, size: u6
         Link::Nvme(link) => nvme::prove(machine, link, path, volume, size),
         Link::Rbd(link) => rbd::prove(machine, link, path, volume, size),
         Link::RemoteFile(link) => remote_file::prove(machine, link, path, volume, size),
+        Link::FibreChannel(link) => fibre_channel::prove(machine, link, path, volume, size),
         Link::Iscsi(link) => iscsi::prove(machine, link, path, volume, size),
         Link::Server => server::prove(machine, path, volume, size),
     }
@@ -144,6 +155,7 @@ pub fn disconnect(machine: &Machine, link: &Link, volume: &str) -> Result<()> {
     match link {
         // It was this host's before, and its driver takes it away; or the hypervisor does.
         Link::Local { .. } | Link::Server => Ok(()),
+        Link::FibreChannel(link) => fibre_channel::disconnect(machine, link, &scsi::Patience::default()),
         Link::Iscsi(link) => iscsi::disconnect(machine, link, &scsi::Patience::default()),
         Link::Nvme(link) => nvme::disconnect(machine, link, volume),
         Link::Rbd(link) => rbd::disconnect(machine, link, volume),
@@ -156,6 +168,7 @@ pub fn disconnect(machine: &Machine, link: &Link, volume: &str) -> Result<()> {
 #[must_use]
 pub fn identify(machine: &Machine, link: Link, device: &BlockDevice) -> Link {
     match link {
+        Link::FibreChannel(link) => Link::FibreChannel(fibre_channel::identify(machine, link, device)),
         Link::Iscsi(link) => Link::Iscsi(iscsi::identify(machine, link, device)),
         other => other,
     }
@@ -166,6 +179,7 @@ pub fn identify(machine: &Machine, link: Link, device: &BlockDevice) -> Link {
 pub fn is_anothers(machine: &Machine, link: &Link, path: &Path, volume: &str) -> bool {
     match link {
         Link::Local { .. } => local::belongs_to_another(path, volume),
+        Link::FibreChannel(link) => fibre_channel::is_another(machine, link, path),
         Link::Iscsi(link) => iscsi::is_another(machine, link, path),
         Link::Nvme(link) => nvme::is_anothers(machine, link, path),
         Link::Rbd(link) => rbd::is_anothers(machine, link, path),
@@ -182,6 +196,7 @@ pub fn rescan(machine: &Machine, link: &Link, volume: &str) -> Result<()> {
     match link {
         // The hypervisor tells the machine.
         Link::Local { .. } | Link::Server => Ok(()),
+        Link::FibreChannel(link) => fibre_channel::rescan(machine, link),
         Link::Iscsi(link) => iscsi::rescan(machine, link, &scsi::Patience::default()),
         Link::Nvme(link) => nvme::rescan(machine, link, volume),
         Link::Rbd(link) => rbd::rescan(machine, link),

@@ -20,22 +20,35 @@ pub(crate) fn runs(machine: &Machine) -> bool {
     asked.is_ok_and(|ended| ended.code == Some(0) && ended.stdout.trim_start().starts_with("pid "))
 }
 
-/// Has multipathd make one map of these paths, and waits for it; `None` when it made none in time.
+/// Has multipathd make one map of these paths, and waits until all of them are in it; `None` when it made none in time.
 ///
 /// # Errors
-/// What the programs answer.
+/// The programs cannot be run.
 pub(crate) fn gather(machine: &Machine, disks: &[Disk], patience: &Patience) -> Result<Option<Map>> {
-    let blocks: Vec<_> = disks.iter().filter_map(Disk::block).collect();
-    if let Some(first) = blocks.first() {
+    let ask = |program: Program, args: &[&str]| -> Result<()> {
+        let subject = args.last().copied().unwrap_or_default();
+        let ended = program.run(machine, args, subject, DEADLINE)?;
+        if ended.code != Some(0) {
+            // It says so also of what it is about to do, once udev has looked at the disk.
+            tracing::debug!(?args, ?ended, "not yet");
+        }
+        Ok(())
+    };
+    if let Some(first) = disks.first().and_then(Disk::block) {
         // By default it takes only what it knows, or sees twice.
-        let node = machine.path("/dev").join(first);
-        let node = node.to_string_lossy();
-        TOOL.succeed(machine, &["-a", &node], &node, DEADLINE)?;
+        ask(TOOL, &["-a", &machine.path("/dev").join(first).to_string_lossy()])?;
     }
-    for block in &blocks {
-        DAEMON.succeed(machine, &["add", "path", block], block, DEADLINE)?;
+    let complete = wait(patience.map, || {
+        let without: Vec<_> = disks.iter().filter(|d| d.map(machine).is_none()).collect();
+        for block in without.iter().filter_map(|d| d.block()) {
+            ask(DAEMON, &["add", "path", &block])?;
+        }
+        Ok(without.is_empty().then_some(()))
+    })?;
+    if complete.is_none() {
+        tracing::warn!("multipathd did not take all paths");
     }
-    wait(patience.map, || Ok(disks.iter().find_map(|d| d.map(machine))))
+    Ok(disks.iter().find_map(|d| d.map(machine)))
 }
 
 /// Removes a map that nobody has open.
@@ -48,6 +61,16 @@ pub(crate) fn remove(machine: &Machine, map: &Map) -> Result<()> {
         tracing::debug!(%error, "removing a map as it is");
     }
     TOOL.succeed(machine, &["-f", &map.name], &map.name, DEADLINE).map(drop)
+}
+
+/// Has multipathd no longer know the disk of a map that was removed. What it knows it takes, even with one path.
+pub(crate) fn forget(machine: &Machine, disk: &Disk) {
+    let Some(block) = disk.block() else { return };
+    let node = machine.path("/dev").join(block);
+    let node = node.to_string_lossy();
+    if let Err(error) = TOOL.succeed(machine, &["-w", &node], &node, DEADLINE) {
+        tracing::debug!(%error, "multipathd may still know it");
+    }
 }
 
 /// Gives a map the size that all its paths have by now.

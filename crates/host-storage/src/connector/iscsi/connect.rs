@@ -3,8 +3,8 @@
 use super::lock::{Hold, Turn};
 use super::session::{self, Session};
 use super::{IscsiFailure, IscsiLink, IscsiPath, admin, disconnect};
-use crate::connector::scsi::{self, Address, Disk, Patience, Wanted, wait};
-use crate::connector::{Machine, Secrets, multipath};
+use crate::connector::scsi::{self, Address, Choice, Disk, Patience, Wanted, Ways, wait};
+use crate::connector::{Machine, Secrets};
 use crate::{BlockDevice, Error, Result};
 
 /// How often a session may vanish between login and use.
@@ -31,94 +31,61 @@ pub(crate) fn connect(
     patience: &Patience,
 ) -> Result<BlockDevice> {
     let several = link.paths.len() > 1;
-    let gathered = (several || link.multipath) && multipath::runs(machine);
-    if link.multipath && !gathered {
-        return Err(Error::Connection {
-            volume: volume.to_owned(),
-            reason:
-                "enforce_multipath is set, and multipathd does not run; install multipath-tools and start it"
-                    .to_owned(),
-        });
-    }
-    let try_path = |path: &IscsiPath| bring(machine, path, secrets, volume, several, patience);
-    let mut disks = Vec::new();
-    let mut errors = Vec::new();
-    if gathered {
-        let outcomes: Vec<_> = std::thread::scope(|scope| {
-            let threads: Vec<_> = link.paths.iter().map(|p| scope.spawn(move || try_path(p))).collect();
-            threads.into_iter().map(|t| t.join().unwrap_or_else(|_| Err(ended(volume)))).collect()
-        });
-        for outcome in outcomes {
-            outcome.map_or_else(|e| errors.push(e), |disk| disks.push(disk));
-        }
-    } else {
-        for path in &link.paths {
-            match try_path(path) {
-                Ok(disk) => {
-                    disks.push(disk);
-                    break;
-                }
-                Err(error) => {
-                    errors.push(error);
-                    if let Err(error) = disconnect::leave(machine, path, patience) {
-                        tracing::warn!(volume, %error, "a way that does not work stays for now");
-                    }
-                }
-            }
-        }
-    }
-    let Some(first) = disks.first() else { return Err(joined(volume, errors)) };
-    for error in errors {
-        tracing::warn!(volume, %error, "connected without one of its paths");
-    }
-    if gathered && multipath::gather(machine, &disks, patience)?.is_none() && link.multipath {
-        return Err(Error::Connection {
-            volume: volume.to_owned(),
-            reason: "multipathd made no map of its paths; check `multipathd show paths` and its blacklist"
-                .to_owned(),
-        });
-    }
+    let driver = Driver { machine, secrets, volume, several, patience };
+    let choice = Choice { ways: &link.paths, enforced: link.multipath, volume };
+    let disk = scsi::bring(machine, &driver, &choice, patience)?;
     let addresses = addresses(machine, link);
     let place = link.paths.first().map(ToString::to_string).unwrap_or_default();
     let identity = link.identity.as_ref();
     let wanted = Wanted { volume, size, identity, addresses: &addresses, place: &place };
-    scsi::take(machine, first, &wanted, patience)
+    scsi::take(machine, &disk, &wanted, patience)
 }
 
-/// Brings the disk here by one way.
-fn bring(
-    machine: &Machine,
-    path: &IscsiPath,
-    secrets: &Secrets,
-    volume: &str,
+struct Driver<'a> {
+    machine: &'a Machine,
+    secrets: &'a Secrets,
+    volume: &'a str,
     several: bool,
-    patience: &Patience,
-) -> Result<Disk> {
-    for _ in 0..ATTEMPTS {
-        {
-            let _turn = Turn::wait(machine, &path.target, Hold::Alone, patience)?;
-            if session::find(machine, path).is_empty() {
-                admin::prepare(machine, path, secrets, several)?;
-                admin::login(machine, path)?;
+    patience: &'a Patience,
+}
+
+impl Ways for Driver<'_> {
+    type Way = IscsiPath;
+
+    fn bring(&self, path: &IscsiPath) -> Result<Disk> {
+        let Self { machine, secrets, volume, several, patience } = *self;
+        for _ in 0..ATTEMPTS {
+            {
+                let _turn = Turn::wait(machine, &path.target, Hold::Alone, patience)?;
+                if session::find(machine, path).is_empty() {
+                    admin::prepare(machine, path, secrets, several)?;
+                    admin::login(machine, path)?;
+                }
             }
+            // From here on nobody ends the session, and others may have their disks appear, too.
+            let _turn = Turn::wait(machine, &path.target, Hold::Shared, patience)?;
+            // Between the two somebody may have ended it who did not know of us.
+            if session::find(machine, path).is_empty() {
+                continue;
+            }
+            let session = working(machine, path, patience)?;
+            let disk = scsi::appear(machine, session.address(path.lun), patience)?;
+            return disk.ok_or_else(|| Error::Connection {
+                volume: volume.to_owned(),
+                reason: format!(
+                    "{path} did not appear within {} s; check that Cinder's back end exports it to this host",
+                    patience.appear.as_secs()
+                ),
+            });
         }
-        // From here on nobody ends the session, and others may have their disks appear, too.
-        let _turn = Turn::wait(machine, &path.target, Hold::Shared, patience)?;
-        // Between the two somebody may have ended it who did not know of us.
-        if session::find(machine, path).is_empty() {
-            continue;
-        }
-        let session = working(machine, path, patience)?;
-        let disk = scsi::appear(machine, session.address(path.lun), patience)?;
-        return disk.ok_or_else(|| Error::Connection {
-            volume: volume.to_owned(),
-            reason: format!(
-                "{path} did not appear within {} s; check that Cinder's back end exports it to this host",
-                patience.appear.as_secs()
-            ),
-        });
+        Err(admin::failed(path, IscsiFailure::NoSession))
     }
-    Err(admin::failed(path, IscsiFailure::NoSession))
+
+    fn leave(&self, path: &IscsiPath) {
+        if let Err(error) = disconnect::leave(self.machine, path, self.patience) {
+            tracing::warn!(volume = self.volume, %error, "a way that does not work stays for now");
+        }
+    }
 }
 
 /// The session, once it works: right after the login, or again after its target was away.
@@ -136,24 +103,5 @@ pub(super) fn must_work(machine: &Machine, link: &IscsiLink, patience: &Patience
     match (here.is_empty(), link.paths.first()) {
         (true, Some(first)) => Err(admin::failed(first, IscsiFailure::NoSession)),
         _ => here.into_iter().try_for_each(|path| working(machine, path, patience).map(drop)),
-    }
-}
-
-fn ended(volume: &str) -> Error {
-    Error::Connection { volume: volume.to_owned(), reason: "a thread of ours ended; try again".to_owned() }
-}
-
-/// One error as it is; several in one line.
-fn joined(volume: &str, mut errors: Vec<Error>) -> Error {
-    match (errors.len(), errors.pop()) {
-        (1, Some(error)) => error,
-        (_, Some(last)) => {
-            let all: Vec<_> = errors.iter().chain([&last]).map(ToString::to_string).collect();
-            Error::Connection {
-                volume: volume.to_owned(),
-                reason: format!("no way works: {}", all.join("; ")),
-            }
-        }
-        (_, None) => ended(volume),
     }
 }

@@ -65,3 +65,6 @@ pub(crate) fn rescan(machine: &Machine, link: &IscsiLink, patience: &Patience) -
     connect::must_work(machine, link, patience)?;
     scsi::rescan(machine, &connect::addresses(machine, link))
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,7 +74,7 @@ pub(crate) fn remove_parts(machine: &Machine, path: &IscsiPath) -> Result<()> {
 }
 
 /// Outside of `nodes`, where every file is taken for a record; with a name that the next attempt finds again.
-fn part(machine: &Machine, file: &Path, path: &IscsiPath) -> PathBuf {
+pub(super) fn part(machine: &Machine, file: &Path, path: &IscsiPath) -> PathBuf {
     let roots = ROOTS.iter().map(|r| machine.path(r));
     let root = roots.into_iter().find(|r| file.starts_with(r)).unwrap_or_else(|| machine.path(ROOTS[0]));
     root.join(part_name(path))

@@ -11,6 +11,7 @@ mod patience;
 mod proof;
 mod remove;
 mod rescan;
+mod ways;
 
 pub(crate) use address::Address;
 pub(crate) use appear::appear;
@@ -21,3 +22,4 @@ pub(crate) use patience::{Patience, wait, wait_steadily};
 pub(crate) use proof::{Wanted, identify, is_another, prove, take};
 pub(crate) use remove::remove;
 pub(crate) use rescan::rescan;
+pub(crate) use ways::{Choice, Ways, bring};

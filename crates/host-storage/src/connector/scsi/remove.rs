@@ -27,6 +27,9 @@ pub(crate) fn remove(
         multipath::remove(machine, &map)?;
         let gone = || Ok((!machine.path("/sys/block").join(&map.block).exists()).then_some(()));
         wait(patience.gone, gone)?.ok_or_else(|| Error::Busy { path: dev(&map.block) })?;
+        if let Some(first) = ours.first() {
+            multipath::forget(machine, first);
+        }
     }
     for disk in &ours {
         if let Some(block) = disk.block() {

@@ -13,6 +13,7 @@
     clippy::print_stdout
 )]
 
+mod multipath;
 mod target;
 
 use std::os::unix::fs::FileExt;
@@ -35,6 +36,15 @@ fn connection(lun: u64, password: &str) -> Connection {
         "auth_password": password, "volume_id": VOLUME, "encrypted": false,
     });
     parse(&info)
+}
+
+/// Unit 1 by several portals.
+fn by_portals(portals: &[&str]) -> Connection {
+    let many = portals.len();
+    parse(&json!({
+        "driver_volume_type": "iscsi", "target_portals": portals, "target_iqns": vec![TARGET; many],
+        "target_luns": vec![1; many], "auth_method": "CHAP", "auth_username": USER, "auth_password": PASSWORD,
+    }))
 }
 
 fn parse(info: &Value) -> Connection {
@@ -267,6 +277,17 @@ fn a_disk_that_a_former_volume_left_is_looked_at_anew() {
     drop(device);
     prove(&later, &path, 64).expect("the later one stays");
     disconnect(&later).unwrap();
+    assert_nothing_is_left();
+}
+
+#[test]
+#[ignore = "needs a guest with open-iscsi and tgt"]
+fn a_portal_may_have_an_ipv6_address() {
+    let _target = Target::start(&[(1, "a", 64)]);
+    let wanted = by_portals(&["[::1]:3260"]);
+    let (device, link) = connect(&wanted, 64).unwrap();
+    drop(device);
+    disconnect(&link).unwrap();
     assert_nothing_is_left();
 }
 

@@ -108,7 +108,7 @@ impl Drop for Target {
     }
 }
 
-fn daemon(program: &str, foreground: &str) -> Child {
+pub(crate) fn daemon(program: &str, foreground: &str) -> Child {
     Command::new(program)
         .arg(foreground)
         .stdin(Stdio::null())
@@ -130,12 +130,12 @@ fn tgtadm(args: &[&str]) {
     run("tgtadm", &[&["--lld", "iscsi"], args].concat());
 }
 
-fn run(program: &str, args: &[&str]) {
+pub(crate) fn run(program: &str, args: &[&str]) {
     let output = Command::new(program).args(args).output().unwrap();
     assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn wait(mut ready: impl FnMut() -> bool) {
+pub(crate) fn wait(mut ready: impl FnMut() -> bool) {
     for _ in 0..200 {
         if ready() {
             return;

@@ -1,14 +1,11 @@
 //! Bringing a volume here.
 
-use super::lock::{Hold, Turn};
+use super::lock::{Shared, Turn};
 use super::session::{self, Session};
 use super::{IscsiFailure, IscsiLink, IscsiPath, admin, disconnect};
 use crate::connector::scsi::{self, Address, Choice, Disk, Patience, Wanted, Ways, wait};
 use crate::connector::{Machine, Secrets};
 use crate::{BlockDevice, Error, Result};
-
-/// How often a session may vanish between login and use.
-const ATTEMPTS: u32 = 3;
 
 /// Where the link's volume is on this host, as far as its sessions are here.
 pub(crate) fn addresses(machine: &Machine, link: &IscsiLink) -> Vec<Address> {
@@ -54,31 +51,26 @@ impl Ways for Driver<'_> {
 
     fn bring(&self, path: &IscsiPath) -> Result<Disk> {
         let Self { machine, secrets, volume, several, patience } = *self;
-        for _ in 0..ATTEMPTS {
-            {
-                let _turn = Turn::wait(machine, &path.target, Hold::Alone, patience)?;
-                if session::find(machine, path).is_empty() {
-                    admin::prepare(machine, path, secrets, several)?;
-                    admin::login(machine, path)?;
-                }
-            }
-            // From here on nobody ends the session, and others may have their disks appear, too.
-            let _turn = Turn::wait(machine, &path.target, Hold::Shared, patience)?;
-            // Between the two somebody may have ended it who did not know of us.
+        // Until its disk is here nobody ends the session.
+        let _turn = Turn::wait(machine, Shared::Use(path), patience)?;
+        {
+            let _turn = Turn::wait(machine, Shared::Login(path), patience)?;
             if session::find(machine, path).is_empty() {
-                continue;
+                let records = Turn::wait(machine, Shared::Records(path), patience)?;
+                admin::prepare(machine, path, secrets, several)?;
+                drop(records);
+                admin::login(machine, path)?;
             }
-            let session = working(machine, path, patience)?;
-            let disk = scsi::appear(machine, session.address(path.lun), patience)?;
-            return disk.ok_or_else(|| Error::Connection {
-                volume: volume.to_owned(),
-                reason: format!(
-                    "{path} did not appear within {} s; check that Cinder's back end exports it to this host",
-                    patience.appear.as_secs()
-                ),
-            });
         }
-        Err(admin::failed(path, IscsiFailure::NoSession))
+        let session = working(machine, path, patience)?;
+        let disk = scsi::appear(machine, session.address(path.lun), patience)?;
+        disk.ok_or_else(|| Error::Connection {
+            volume: volume.to_owned(),
+            reason: format!(
+                "{path} did not appear within {} s; check that Cinder's back end exports it to this host",
+                patience.appear.as_secs()
+            ),
+        })
     }
 
     fn leave(&self, path: &IscsiPath) {

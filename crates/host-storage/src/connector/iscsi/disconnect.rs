@@ -1,6 +1,6 @@
 //! Taking a volume away.
 
-use super::lock::{Hold, Turn};
+use super::lock::{Shared, Turn};
 use super::session;
 use super::{IscsiFailure, IscsiLink, IscsiPath, admin};
 use crate::Result;
@@ -25,7 +25,7 @@ pub(crate) fn disconnect(machine: &Machine, link: &IscsiLink, patience: &Patienc
 /// # Errors
 /// What iscsiadm answers.
 pub(super) fn leave(machine: &Machine, path: &IscsiPath, patience: &Patience) -> Result<()> {
-    let _turn = Turn::wait(machine, &path.target, Hold::Alone, patience)?;
+    let _turn = Turn::wait(machine, Shared::End(path), patience)?;
     let sessions = session::find(machine, path);
     // Also when it is the volume's own place: then another volume's disk came there, or somebody else found it.
     if sessions.iter().any(|s| s.has_disks(machine)) {
@@ -36,5 +36,6 @@ pub(super) fn leave(machine: &Machine, path: &IscsiPath, patience: &Patience) ->
         wait(patience.gone, || Ok(session::find(machine, path).is_empty().then_some(())))?
             .ok_or_else(|| admin::failed(path, IscsiFailure::NotEnded))?;
     }
+    let _records = Turn::wait(machine, Shared::Records(path), patience)?;
     admin::forget(machine, path)
 }

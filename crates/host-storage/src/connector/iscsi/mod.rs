@@ -1,7 +1,7 @@
 //! The `iscsi` connector, by open-iscsi and sysfs.
 //!
-//! Three things are shared between volumes of one target: its node record, its session, and the decision to end both. One
-//! lock per target ([`lock`]) orders them, within this process and with others of ours.
+//! Volumes of one target share its sessions and node records, and the decision to end them. Locks ([`lock`]) order that,
+//! within this process and with others of ours.
 //!
 //! Source: os-brick's iSCSI connector for what Cinder's drivers expect; iscsiadm(8) of open-iscsi 2.1.
 

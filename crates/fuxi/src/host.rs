@@ -92,7 +92,12 @@ impl HostStorage for LocalHost {
 
     async fn connector(&self) -> HostResult<Map<String, Value>> {
         let (host, ip) = (self.host.clone(), self.ip);
-        blocking(move || Ok(connector::properties(&Machine::default(), &host, ip, false))).await
+        blocking(move || {
+            let machine = Machine::default();
+            let multipath = connector::joins_paths(&machine);
+            Ok(connector::properties(&machine, &host, ip, multipath))
+        })
+        .await
     }
 
     fn link(&self, connection: &Map<String, Value>, volume: &str) -> HostResult<Link> {

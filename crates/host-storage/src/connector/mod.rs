@@ -109,6 +109,12 @@ pub fn is_encrypted(info: &Map<String, Value>) -> bool {
     !matches!(info.get("encrypted"), None | Some(Value::Null | Value::Bool(false)))
 }
 
+/// Whether multipathd runs here, so that several paths to a SCSI device become one device.
+#[must_use]
+pub fn joins_paths(machine: &Machine) -> bool {
+    multipath::runs(machine)
+}
+
 /// Brings the volume's device to this host unless it is there, and proves that it is that volume. Repeated calls are
 /// fine. When it fails, [`disconnect`] takes away what it may have left.
 ///

@@ -13,6 +13,7 @@
     clippy::print_stdout
 )]
 
+mod lio;
 mod multipath;
 mod target;
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 pub(crate) const MIB: u64 = 1 << 20;
 pub(crate) const TARGET: &str = "iqn.2010-10.org.openstack:volume-test";
+pub(crate) const INITIATOR: &str = "iqn.2024-01.com.example:host";
 pub(crate) const USER: &str = "user";
 pub(crate) const PASSWORD: &str = "secretsecret";
 
@@ -23,8 +24,6 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn start(units: &[Unit]) -> Self {
-        let guest = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
-        assert!(guest.contains("lab_name="), "these tests want a guest of their own");
         run("modprobe", &["-a", "iscsi_tcp", "sd_mod"]);
         std::fs::write("/etc/iscsi/initiatorname.iscsi", "InitiatorName=iqn.2024-01.com.example:host\n")
             .unwrap();
@@ -106,6 +105,15 @@ impl Drop for Target {
             let _ = child.wait();
         }
     }
+}
+
+/// Starts iscsid, under a name of this host.
+pub(crate) fn initiator() -> Child {
+    let guest = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    assert!(guest.contains("lab_name="), "these tests want a guest of their own");
+    run("modprobe", &["-a", "iscsi_tcp", "sd_mod"]);
+    std::fs::write("/etc/iscsi/initiatorname.iscsi", format!("InitiatorName={INITIATOR}\n")).unwrap();
+    daemon("iscsid", "-f")
 }
 
 pub(crate) fn daemon(program: &str, foreground: &str) -> Child {

@@ -331,6 +331,7 @@ fn with_multipathd_all_ways_are_one_map() {
     drop((held, device));
     rescan(&fake.machine, &known, &patience()).unwrap();
     assert!(fake.told().iter().any(|l| l == "multipathd resize map mpatha"));
+    fake.write("looked-at", "");
     take_away(&fake, &both).unwrap();
     assert_clean(&fake);
 }

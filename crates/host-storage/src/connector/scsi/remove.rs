@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::proof::maps;
-use super::{Disk, Identity, Patience, wait};
+use super::{Disk, Identity, Map, Patience, wait};
 use crate::connector::{Machine, multipath};
 use crate::{BlockDevice, DeviceNumber, Error, Result, mount, own_mounts, sysfs};
 
@@ -24,9 +24,7 @@ pub(crate) fn remove(
     for map in maps(machine, &ours) {
         only_ours(machine, &map.block, &ours)?;
         release(&dev(&map.block), sysfs_number(machine, &map.block))?;
-        multipath::remove(machine, &map)?;
-        let gone = || Ok((!machine.path("/sys/block").join(&map.block).exists()).then_some(()));
-        wait(patience.gone, gone)?.ok_or_else(|| Error::Busy { path: dev(&map.block) })?;
+        remove_map(machine, &map, patience)?;
         if let Some(first) = ours.first() {
             multipath::forget(machine, first);
         }
@@ -48,6 +46,20 @@ pub(crate) fn remove(
         })?;
     }
     Ok(())
+}
+
+/// Programs that look at every device that was written to have it open for a moment, too.
+fn remove_map(machine: &Machine, map: &Map, patience: &Patience) -> Result<()> {
+    let dir = machine.path("/sys/block").join(&map.block);
+    let mut last = None;
+    let gone = wait(patience.gone, || {
+        if dir.exists() {
+            last = multipath::remove(machine, map).err();
+        }
+        Ok((!dir.exists()).then_some(()))
+    })?;
+    let busy = || Error::Busy { path: machine.path("/dev").join(&map.block) };
+    gone.ok_or_else(|| last.unwrap_or_else(busy))
 }
 
 fn is_ours(disk: &Disk, identity: Option<&Identity>) -> bool {

@@ -51,7 +51,7 @@ impl Core {
             }
             Err(error) => return Err(Unclaimed::Refused(self.why_not_given(record, server, error).await)),
         }
-        self.arrival(record, nova, server).await.map_err(Unclaimed::Unknown)
+        self.arrival(record, nova, server).await
     }
 
     pub(super) fn nova_for(&self, record: &Record, server: &str) -> Result<&Nova> {
@@ -68,7 +68,12 @@ impl Core {
 
     /// Nova answers before it acts. What a volume is called on the way is nobody's promise, so only the end counts: our
     /// attachment is shown and the volume is in use, or Nova has forgotten about it.
-    async fn arrival(&self, record: &Record, nova: &Nova, server: &str) -> Result<Claim> {
+    async fn arrival(
+        &self,
+        record: &Record,
+        nova: &Nova,
+        server: &str,
+    ) -> std::result::Result<Claim, Unclaimed> {
         let name = &record.name;
         let (started, mut pause) = (Instant::now(), self.settings.poll_first);
         loop {
@@ -80,7 +85,8 @@ impl Core {
                     if volume.status == "available"
                         && let Ok(false) = nova.servers.has_volume(server, record.id()).await
                     {
-                        return Err(self.gave_up(record, server).await);
+                        // For Cinder and for Nova: there is nothing to undo.
+                        return Err(Unclaimed::Refused(self.gave_up(record, server).await));
                     }
                     format!("Cinder volume {} is {}", volume.id, volume.status)
                 }
@@ -90,12 +96,10 @@ impl Core {
             self.progress.note(name, format!("waiting for Nova: {seen}"));
             if started.elapsed() >= self.settings.server_patience {
                 let seconds = self.settings.server_patience.as_secs();
-                return Err(Error::refused(
-                    name,
-                    format!(
-                        "Nova did not attach it to this server within {seconds} s: {seen}; try again later"
-                    ),
-                ));
+                let why = format!(
+                    "Nova did not attach it to this server within {seconds} s: {seen}; try again later"
+                );
+                return Err(Unclaimed::Unknown(Error::refused(name, why)));
             }
             self.wait(&mut pause).await;
         }

@@ -20,10 +20,16 @@ pub struct ThisServer {
 }
 
 impl ThisServer {
-    /// Asks the metadata service at `metadata`, usually [`instance_metadata::ADDRESS`], and looks at `machine`.
+    /// Asks the metadata service at `metadata`, usually [`instance_metadata::ADDRESS`].
     #[must_use]
-    pub fn new(metadata: Url, machine: Machine) -> Self {
-        Self { metadata, machine, known: OnceCell::new() }
+    pub fn new(metadata: Url) -> Self {
+        Self { metadata, machine: Machine::default(), known: OnceCell::new() }
+    }
+
+    /// The same, with the config drive and the firmware of `machine`.
+    #[must_use]
+    pub fn on(self, machine: Machine) -> Self {
+        Self { machine, ..self }
     }
 
     async fn ask(&self) -> Result<Uuid, String> {

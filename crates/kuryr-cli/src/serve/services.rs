@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use docker_plugin::Plugin;
 use journal::StateDir;
-use openstack::{Session, block_storage, network};
+use openstack::{Session, block_storage, compute, network};
 
 use super::carrier::Carrier;
 use crate::error::Error;
@@ -55,7 +55,12 @@ fn open_network(plugin: &NetworkPlugin, state: &StateDir) -> Result<kuryr::Servi
 fn open_volume(plugin: &VolumePlugin, state: &StateDir) -> Result<fuxi::Service, Error> {
     let cinder = block_storage::Client::new(Session::new(plugin.cinder.clone())?);
     let host = fuxi::LocalHost::open(&plugin.volume_dir, &plugin.host, plugin.my_ip)?;
-    Ok(fuxi::Service::open(plugin.service.clone(), state, Arc::new(cinder), Arc::new(host))?)
+    let (settings, cinder, host) = (plugin.service.clone(), Arc::new(cinder), Arc::new(host));
+    let Some(nova) = &plugin.nova else { return Ok(fuxi::Service::open(settings, state, cinder, host)?) };
+    let servers = compute::Client::new(Session::new(nova.auth.clone())?);
+    let identity = fuxi::ThisServer::new(nova.metadata.clone());
+    let nova = fuxi::Nova { servers: Arc::new(servers), identity: Arc::new(identity) };
+    Ok(fuxi::Service::open_in_server(settings, state, cinder, host, nova)?)
 }
 
 impl Services {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use openstack::AuthSettings;
 use oslo_config::Loaded;
+use url::Url;
 
 use super::{credentials, host, state_dir, text};
 use crate::error::Error;
@@ -16,6 +17,8 @@ pub(crate) struct VolumePlugin {
     pub(crate) service: fuxi::Settings,
     /// Who we are to Cinder.
     pub(crate) cinder: AuthSettings,
+    /// Where volumes come through Nova.
+    pub(crate) nova: Option<Compute>,
     /// The journal's directory.
     pub(crate) state_dir: PathBuf,
     /// Where volumes are mounted.
@@ -24,6 +27,28 @@ pub(crate) struct VolumePlugin {
     pub(crate) host: String,
     /// This host's address in attachments.
     pub(crate) my_ip: Option<IpAddr>,
+}
+
+/// This virtual machine to Nova.
+#[derive(Debug)]
+pub(crate) struct Compute {
+    /// Who we are.
+    pub(crate) auth: AuthSettings,
+    /// The metadata service, without a path.
+    pub(crate) metadata: Url,
+}
+
+impl Compute {
+    fn read(loaded: &Loaded, place: &str) -> Result<Option<Self>, Error> {
+        if text(loaded, "cinder", "volume_connector")? != "openstack" {
+            return Ok(None);
+        }
+        let address = text(loaded, "nova", "metadata_url")?;
+        let metadata = address.parse().map_err(|e| {
+            Error::Setting(format!("[nova] metadata_url = {address} in {place} is no URL: {e}"))
+        })?;
+        Ok(Some(Self { auth: credentials::read(loaded, "nova", place)?, metadata }))
+    }
 }
 
 impl VolumePlugin {
@@ -50,6 +75,7 @@ impl VolumePlugin {
                 ..defaults
             },
             cinder: credentials::read(loaded, "cinder", place)?,
+            nova: Compute::read(loaded, place)?,
             state_dir: state_dir(loaded)?,
             volume_dir: loaded
                 .path("DEFAULT", "volume_dir")?
@@ -72,11 +98,6 @@ pub(super) fn unserved(loaded: &Loaded, place: &str) -> Result<Vec<String>, Erro
     if !providers.is_empty() && !providers.iter().any(|p| p == "cinder") {
         unserved.push(format!(
             "[DEFAULT] volume_providers in {place} must name cinder: this release serves no other"
-        ));
-    }
-    if text(loaded, "cinder", "volume_connector")? != "osbrick" {
-        unserved.push(format!(
-            "[cinder] volume_connector in {place} must be osbrick: this release connects volumes itself"
         ));
     }
     Ok(unserved)

@@ -242,3 +242,19 @@ fn a_filesystem_that_cannot_be_made_is_refused_at_the_start() {
     assert!(rig.serve_fails().contains("fstype = ntfs"));
     assert!(!rig.path("state").exists(), "nothing was touched");
 }
+
+#[test]
+fn volumes_through_nova_need_credentials_for_it() {
+    let rig = Rig::new();
+    let cinder = cinder().replacen("[cinder]\n", "[cinder]\nvolume_connector = openstack\n", 1);
+    rig.fuxi("", &cinder);
+    let said = rig.check();
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(format!("{}{}", said.out, said.err).contains("in [nova]"), "{said:?}");
+    for nova in [AUTH, "auth_section = cinder\nmetadata_url = http://127.0.0.1:9\n"] {
+        rig.fuxi("", &format!("{cinder}[nova]\n{nova}"));
+        let said = rig.check();
+        assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{said:?}");
+        assert!(!said.out.contains("warning"), "{said:?}");
+    }
+}

@@ -13,7 +13,11 @@ pub fn fuxi() -> Schema {
     Schema::new("fuxi")
         .group("DEFAULT", "", &[DEFAULT, super::OWN, LOGGING])
         .group("cinder", "Volumes of Cinder.", &with(CINDER, auth::TYPE_PASSWORD))
-        .group("nova", "Nova, for volume_connector = openstack.", &with(NOVA, &[]))
+        .group(
+            "nova",
+            "Nova, for volume_connector = openstack. Credentials of the project that this machine's server is in; \
+             auth_section = cinder takes Cinder's.",
+            &with(NOVA, &[]))
         .group("manila", "Shares of Manila.", &with(MANILA, &[]))
         .group("keystone", "Credentials for all services whose own section has none.", &with(KEYSTONE, &[]))
 }
@@ -84,7 +88,15 @@ const CINDER: &[Opt] = &[
     .default("5"),
 ];
 
-const NOVA: &[Opt] = &[REGION];
+const NOVA: &[Opt] = &[
+    REGION,
+    Opt::new(
+        "metadata_url",
+        Kind::Url(&["http"]),
+        "Metadata service that tells which server this machine is; config drive and firmware must agree with it.",
+    )
+    .default("http://169.254.169.254"),
+];
 
 const MANILA: &[Opt] = &[
     REGION,

@@ -91,6 +91,12 @@ pub struct NewShare {
     /// Make it from this snapshot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot_id: Option<String>,
+    /// Let every project see it; not sent unless asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_public: Option<bool>,
+    /// Group to make it in (microversion 2.31).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share_group_id: Option<String>,
 }
 
 /// Where a share is mounted from.

@@ -92,6 +92,32 @@ pub enum Error {
         /// The offending name.
         name: String,
     },
+    /// An export location that is not one, or a directory that is not in a share.
+    #[error("`{export}` is refused: {reason}")]
+    Export {
+        /// The text.
+        export: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A mount option that may not be given.
+    #[error("mount option `{option}` is refused: {reason}")]
+    MountOption {
+        /// The option.
+        option: String,
+        /// What is allowed.
+        reason: String,
+    },
+    /// The server of a share does not answer.
+    #[error(
+        "the server of {path} did not answer within {seconds} s; check it and the network, then try again"
+    )]
+    NotAnswering {
+        /// The mountpoint.
+        path: PathBuf,
+        /// How long it was waited for.
+        seconds: u64,
+    },
     /// A line of the kernel's mount table that is not understood.
     #[error("cannot understand line {line} of {path}")]
     MountTable {

@@ -1,4 +1,4 @@
-//! Block devices, filesystems and mounts of this host. No policy.
+//! Block devices, filesystems, network shares and mounts of this host. No policy.
 //!
 //! Three rules hold whoever calls:
 //! * a filesystem is made only with a [`BlankProof`], which only [`probe()`] can give;
@@ -22,6 +22,7 @@ mod namespaces;
 mod probe;
 mod program;
 pub mod serial;
+pub mod shares;
 mod signature;
 mod sysfs;
 

@@ -28,6 +28,8 @@ pub struct Mount {
     pub kind: String,
     /// What was mounted, as given to mount(2).
     pub source: PathBuf,
+    /// Options of the filesystem, separated by commas.
+    pub super_options: String,
 }
 
 /// Reads a mount table; each line that cannot be understood is an error, because it might be the one that matters.
@@ -68,7 +70,8 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
     }
     let kind = String::from_utf8(unescape(fields.next()?)).ok()?;
     let source = path(fields.next()?);
-    Some(Mount { id, parent, device, root, mountpoint, shared, master, kind, source })
+    let super_options = String::from_utf8_lossy(&unescape(fields.next().unwrap_or_default())).into_owned();
+    Some(Mount { id, parent, device, root, mountpoint, shared, master, kind, source, super_options })
 }
 
 fn number(text: &[u8]) -> Option<u64> {
@@ -133,6 +136,7 @@ mod tests {
                 master: Some(1),
                 kind: "ext3".into(),
                 source: "/dev/root".into(),
+                super_options: "rw,errors=continue".into(),
             }]
         );
     }

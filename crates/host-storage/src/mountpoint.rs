@@ -109,7 +109,8 @@ pub fn share(base: &Path) -> Result<PathBuf> {
     Ok(base)
 }
 
-fn path_of(base: &Path, name: &str) -> Result<PathBuf> {
+/// The directory for `name`, which cannot leave `base`.
+pub(crate) fn path_of(base: &Path, name: &str) -> Result<PathBuf> {
     let fits = name.len() <= 200
         && name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));

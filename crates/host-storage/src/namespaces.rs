@@ -32,7 +32,16 @@ pub fn usage(device: &BlockDevice, mountpoint: &Path) -> Result<Usage> {
             numbers.insert(mount.device);
         }
     }
-    let ours: Vec<_> = own.iter().filter(|m| numbers.contains(&m.device)).collect();
+    Ok(users(&own, &tables, mountpoint, |m| numbers.contains(&m.device)))
+}
+
+/// As [`usage()`], for the mounts that `shows` picks.
+pub(crate) fn usage_of(mountpoint: &Path, shows: impl Fn(&Mount) -> bool) -> Result<Usage> {
+    Ok(users(&own_mounts()?, &foreign_tables(Path::new("/proc"))?, mountpoint, shows))
+}
+
+fn users(own: &[Mount], tables: &[Table], mountpoint: &Path, shows: impl Fn(&Mount) -> bool) -> Usage {
+    let ours: Vec<_> = own.iter().filter(|m| shows(m)).collect();
     let our_mount = ours.iter().rev().find(|m| m.mountpoint == mountpoint);
     let mut usage = Usage { mounted: our_mount.is_some(), others: Vec::new() };
     for mount in &ours {
@@ -40,14 +49,14 @@ pub fn usage(device: &BlockDevice, mountpoint: &Path) -> Result<Usage> {
             usage.others.push(format!("{} (mounted)", mount.mountpoint.display()));
         }
     }
-    for table in &tables {
-        for mount in table.mounts.iter().filter(|m| numbers.contains(&m.device)) {
+    for table in tables {
+        for mount in table.mounts.iter().filter(|m| shows(m)) {
             if !our_mount.is_some_and(|m| m.id == mount.id || is_propagated_copy(m, mount)) {
                 usage.others.push(format!("process {} at {}", table.pid, mount.mountpoint.display()));
             }
         }
     }
-    Ok(usage)
+    usage
 }
 
 fn is_propagated_copy(ours: &Mount, other: &Mount) -> bool {

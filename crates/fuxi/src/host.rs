@@ -31,9 +31,15 @@ impl LocalHost {
         }
         Ok(Self { base: host_storage::share(base)?, host: host.to_owned(), ip })
     }
+
+    pub(crate) fn base(&self) -> &Path {
+        &self.base
+    }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> HostResult<T> + Send + 'static) -> HostResult<T> {
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> HostResult<T> + Send + 'static,
+) -> HostResult<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => Err(HostError::Io {

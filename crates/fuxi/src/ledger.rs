@@ -1,66 +1,99 @@
-//! The records of all volumes: in memory for answers, in the journal for the next start.
+//! The records of a provider's volumes: in memory for answers, in the journal for the next start.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::record::Record;
 use crate::{Error, Result};
 
-/// Records, plus what is worth forgetting at the end of the process.
-#[derive(Debug)]
-pub(crate) struct Ledger {
-    journal: journal::Collection<Record>,
-    memory: Mutex<Memory>,
+/// A record of a provider.
+pub(crate) trait Entry: Clone + Serialize + DeserializeOwned {
+    /// The directory of such records in the journal.
+    const COLLECTION: &'static str;
+    /// Docker's name.
+    fn name(&self) -> &str;
 }
 
-#[derive(Debug, Default)]
-struct Memory {
-    records: BTreeMap<String, Record>,
+impl Entry for Record {
+    const COLLECTION: &'static str = "volumes";
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// One turn per Docker name, whichever provider it belongs to: operations on one volume follow one another.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Turns(Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>>);
+
+impl Turns {
+    pub(crate) fn of(&self, name: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if turns.len() > 1024 {
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        }
+        turns.entry(name.to_owned()).or_default().clone()
+    }
+}
+
+/// Records, plus what is worth forgetting at the end of the process.
+#[derive(Debug)]
+pub(crate) struct Ledger<R = Record> {
+    journal: journal::Collection<R>,
+    memory: Mutex<Memory<R>>,
+    turns: Turns,
+}
+
+#[derive(Debug)]
+struct Memory<R> {
+    records: BTreeMap<String, R>,
     /// Names that Cinder did not know, and when it said so.
     absent: HashMap<String, Instant>,
     /// What Cinder's last list named.
-    listed: BTreeMap<String, Record>,
+    listed: BTreeMap<String, R>,
     /// When an idle volume may be detached.
     due: HashMap<String, Instant>,
     /// When a volume was last mounted or asked to be.
     mounted: HashMap<String, Instant>,
-    /// One turn per name.
-    turns: HashMap<String, Arc<tokio::sync::Mutex<()>>>,
     /// Names whose journal entries cannot be read: touched by nobody.
     damaged: BTreeMap<String, String>,
 }
 
-impl Ledger {
-    pub(crate) fn open(state: &journal::StateDir) -> Result<Self> {
+impl<R: Entry> Ledger<R> {
+    pub(crate) fn open(state: &journal::StateDir, turns: Turns) -> Result<Self> {
         let failed = |source| Error::Journal { name: "(all)".into(), source };
-        let journal = state.collection::<Record>("volumes").map_err(failed)?;
+        let journal = state.collection::<R>(R::COLLECTION).map_err(failed)?;
         let loaded = journal.load().map_err(failed)?;
-        let mut memory = Memory { records: loaded.entries, ..Memory::default() };
+        let mut memory = Memory {
+            records: loaded.entries,
+            absent: HashMap::new(),
+            listed: BTreeMap::new(),
+            due: HashMap::new(),
+            mounted: HashMap::new(),
+            damaged: BTreeMap::new(),
+        };
         for bad in loaded.unreadable {
             tracing::error!(path = %bad.path.display(), reason = bad.reason, "unreadable journal entry, left alone");
             if let Some(name) = bad.path.file_stem().and_then(|n| n.to_str()) {
                 memory.damaged.insert(name.to_owned(), bad.path.display().to_string());
             }
         }
-        Ok(Self { journal, memory: Mutex::new(memory) })
+        Ok(Self { journal, memory: Mutex::new(memory), turns })
     }
 
-    fn memory(&self) -> MutexGuard<'_, Memory> {
+    fn memory(&self) -> MutexGuard<'_, Memory<R>> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The turn of a name: operations on one volume follow one another.
     pub(crate) fn turn(&self, name: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let mut memory = self.memory();
-        if memory.turns.len() > 1024 {
-            memory.turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-        }
-        memory.turns.entry(name.to_owned()).or_default().clone()
+        self.turns.of(name)
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<Record> {
+    pub(crate) fn get(&self, name: &str) -> Option<R> {
         self.memory().records.get(name).cloned()
     }
 
@@ -75,23 +108,23 @@ impl Ledger {
         }
     }
 
-    pub(crate) fn all(&self) -> Vec<Record> {
+    pub(crate) fn all(&self) -> Vec<R> {
         self.memory().records.values().cloned().collect()
     }
 
     /// Makes the record durable; memory follows only if the journal did.
-    pub(crate) fn save(&self, record: &Record) -> Result<()> {
-        off_the_workers(|| self.journal.put(&record.name, record))
-            .map_err(|source| Error::Journal { name: record.name.clone(), source })?;
+    pub(crate) fn save(&self, record: &R) -> Result<()> {
+        off_the_workers(|| self.journal.put(record.name(), record))
+            .map_err(|source| Error::Journal { name: record.name().to_owned(), source })?;
         let mut memory = self.memory();
-        memory.absent.remove(&record.name);
-        memory.records.insert(record.name.clone(), record.clone());
+        memory.absent.remove(record.name());
+        memory.records.insert(record.name().to_owned(), record.clone());
         Ok(())
     }
 
     /// Changes memory only: for what the journal could not take, and the next start finds out by itself.
-    pub(crate) fn remember(&self, record: &Record) {
-        self.memory().records.insert(record.name.clone(), record.clone());
+    pub(crate) fn remember(&self, record: &R) {
+        self.memory().records.insert(record.name().to_owned(), record.clone());
     }
 
     pub(crate) fn remove(&self, name: &str) -> Result<()> {
@@ -124,11 +157,11 @@ impl Ledger {
         };
     }
 
-    pub(crate) fn note_listed(&self, listed: BTreeMap<String, Record>) {
+    pub(crate) fn note_listed(&self, listed: BTreeMap<String, R>) {
         self.memory().listed = listed;
     }
 
-    pub(crate) fn listed(&self) -> BTreeMap<String, Record> {
+    pub(crate) fn listed(&self) -> BTreeMap<String, R> {
         self.memory().listed.clone()
     }
 

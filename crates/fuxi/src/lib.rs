@@ -1,6 +1,6 @@
-//! The volume service: volumes, attachments and mounts, over Cinder and this host's storage.
+//! The volume service: volumes, attachments and mounts, over Cinder and this host's storage; shares over Manila.
 //!
-//! A Docker volume is a Cinder volume that carries our mark. It is attached at the first Mount and detached after the
+//! A Docker volume is a Cinder volume that carries our mark, or a Manila share ([`share`]). It is attached at the first Mount and detached after the
 //! last Unmount, so it follows its container. What was made here is deleted by Remove, what was adopted is given back
 //! exactly as it was found. The service reaches the cloud and the host only through [`BlockStorage`] and
 //! [`HostStorage`]; every step is in the journal before it is taken, so a killed process leaves nothing behind.
@@ -12,6 +12,7 @@ mod claim;
 mod content;
 mod create;
 mod detach;
+mod dispatch;
 mod error;
 mod holder;
 mod host;
@@ -20,6 +21,7 @@ mod lookup;
 mod manage;
 mod marks;
 mod name;
+mod not_served;
 mod nova;
 mod prepare;
 mod record;
@@ -29,21 +31,24 @@ mod request;
 mod seams;
 mod service;
 mod settings;
+pub mod share;
 mod status;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use dispatch::Provider;
 pub use error::Error;
 pub use holder::Holder;
 pub use host::LocalHost;
 pub use manage::{VolumeDetails, VolumeSnapshot};
+pub use not_served::NotServed;
 pub use nova::{Nova, ThisServer};
 pub use seams::{BlockStorage, Content, Device, HostResult, HostStorage, Identity, Servers};
 pub use service::Service;
 pub use settings::Settings;
-pub use status::{Status, VolumeInfo, VolumeStatus};
+pub use status::{ShareStatus, Status, VolumeInfo, VolumeStatus};
 
 /// Result of a volume operation.
 pub type Result<T> = std::result::Result<T, Error>;

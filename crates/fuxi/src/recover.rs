@@ -15,13 +15,19 @@ impl Service {
             self.core.report(&record.name, self.core.clone().recover(&record.name).await);
             drop(turn);
         }
+        if let Some(shares) = &self.shares {
+            shares.recover().await;
+        }
         if let Some(period) = self.core.settings.sweep_every {
-            let core = Arc::downgrade(&self.core);
+            let (core, shares) = (Arc::downgrade(&self.core), self.shares.as_ref().map(Arc::downgrade));
             tokio::spawn(async move {
                 loop {
                     tokio::time::sleep(period).await;
                     let Some(core) = core.upgrade() else { return };
                     core.sweep().await;
+                    if let Some(shares) = shares.as_ref().and_then(std::sync::Weak::upgrade) {
+                        shares.sweep().await;
+                    }
                 }
             });
         }
@@ -30,6 +36,9 @@ impl Service {
     /// Looks after idle and half-done volumes once; those that are being worked on are left alone.
     pub async fn sweep(&self) {
         self.core.clone().sweep().await;
+        if let Some(shares) = &self.shares {
+            shares.clone().sweep().await;
+        }
     }
 }
 

@@ -47,7 +47,7 @@ impl Request {
                 return Err(Error::UnknownOption {
                     name: name.to_owned(),
                     key: key.clone(),
-                    hint: hint(key),
+                    hint: hint(key, &KEYS),
                 });
             };
             let refused = |reason: String| Error::OptionValue {
@@ -118,8 +118,8 @@ impl Request {
     }
 }
 
-/// `10`, `10G`, `10GB`, `10GiB`: all are GiB, as in Cinder.
-fn size(text: &str) -> std::result::Result<u64, String> {
+/// `10`, `10G`, `10GB`, `10GiB`: all are GiB, as in Cinder and Manila.
+pub(crate) fn size(text: &str) -> std::result::Result<u64, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at_checked(digits).unwrap_or((text, ""));
     let factor = match unit.trim().to_ascii_lowercase().as_str() {
@@ -130,28 +130,34 @@ fn size(text: &str) -> std::result::Result<u64, String> {
     match number.parse::<u64>().ok().and_then(|n| n.checked_mul(factor)) {
         Some(0) => Err("a volume has at least 1 GiB".into()),
         Some(gib) if gib <= LARGEST => Ok(gib),
-        Some(_) => Err(format!("Cinder takes at most {LARGEST} GiB")),
+        Some(_) => Err(format!("at most {LARGEST} GiB can be asked for")),
         None if number.is_empty() => Err("give whole GiB, such as 10, 10G or 10GiB".into()),
-        None => Err(format!("Cinder takes at most {LARGEST} GiB")),
+        None => Err(format!("at most {LARGEST} GiB can be asked for")),
     }
 }
 
-fn hint(key: &str) -> String {
+/// The nearest of the known keys, or all of them.
+pub(crate) fn hint(key: &str, keys: &[&'static str]) -> String {
     // What users of other drivers write.
-    let known = match key.to_ascii_lowercase().as_str() {
-        "type" | "volumetype" => Some("volume_type"),
-        "fs" | "filesystem" | "fs_type" => Some("fstype"),
-        "az" | "zone" => Some("availability_zone"),
-        "id" => Some("volume_id"),
-        _ => None,
+    let known: &[&str] = match key.to_ascii_lowercase().as_str() {
+        "type" | "volumetype" => &["volume_type", "share_type"],
+        "fs" | "filesystem" | "fs_type" => &["fstype"],
+        "az" | "zone" => &["availability_zone"],
+        "id" | "share_id" => &["volume_id"],
+        "proto" | "protocol" => &["share_proto"],
+        "o" | "options" | "mount_options" => &["mountopts"],
+        "network" => &["share_network"],
+        "group" => &["share_group"],
+        _ => &[],
     };
+    let known = known.iter().find(|k| keys.contains(k)).copied();
     let nearest = known.or_else(|| {
         let near = |k: &&str| distance(&key.to_ascii_lowercase(), k);
-        KEYS.into_iter().min_by_key(near).filter(|k| near(k) <= 3)
+        keys.iter().copied().min_by_key(near).filter(|k| near(k) <= 3)
     });
     match nearest {
         Some(nearest) => format!("did you mean `{nearest}`?"),
-        None => format!("known are {}", KEYS.join(", ")),
+        None => format!("known are {}", keys.join(", ")),
     }
 }
 

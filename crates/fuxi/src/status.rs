@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::record::{Record, Stage};
+pub use crate::share::ShareStatus;
 
 /// A volume as Docker sees it.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,8 +27,10 @@ pub struct VolumeInfo {
 pub struct Status {
     /// The `volume_from` mark.
     pub label: String,
-    /// By name.
+    /// Cinder's, by name.
     pub volumes: Vec<VolumeStatus>,
+    /// Manila's, by name.
+    pub shares: Vec<ShareStatus>,
 }
 
 /// One volume this host has in hand.
@@ -51,7 +54,7 @@ pub struct VolumeStatus {
     pub trouble: Option<String>,
 }
 
-fn word(value: impl Serialize) -> String {
+pub(crate) fn word(value: impl Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
@@ -98,8 +101,8 @@ impl VolumeStatus {
     }
 }
 
-/// Cinder writes UTC without a zone.
-fn rfc3339(text: &str) -> Option<String> {
+/// OpenStack writes UTC without a zone.
+pub(crate) fn rfc3339(text: &str) -> Option<String> {
     let whole = text.split('.').next().filter(|t| !t.is_empty())?;
     let whole = whole.strip_suffix('Z').unwrap_or(whole);
     whole.parse::<jiff::civil::DateTime>().ok().map(|_| format!("{whole}Z"))

@@ -4,6 +4,7 @@
 mod cloud;
 mod host;
 mod server;
+mod shares;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -56,6 +57,7 @@ pub(crate) struct State {
     pub(crate) crimes: Vec<String>,
     pub(crate) plan: Option<(usize, Fault)>,
     pub(crate) cloud_down: bool,
+    pub(crate) manila: shares::Manila,
     pub(crate) quota: bool,
     pub(crate) next_create_errors: bool,
     pub(crate) next_create_encrypts: bool,
@@ -85,6 +87,8 @@ pub(crate) struct World {
     pub(crate) journal: journal::StateDir,
     _dir: tempfile::TempDir,
 }
+
+pub(crate) use shares::{SHARE, rule, share, share_settings};
 
 pub(crate) const ADOPTABLE: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 
@@ -136,6 +140,7 @@ impl World {
         state.volumes.insert(ADOPTABLE.into(), volume(ADOPTABLE, "old", "available"));
         state.content.insert(ADOPTABLE.into(), foreign_filesystem());
         state.precious.insert(ADOPTABLE.into());
+        state.manila.add(share(SHARE, "old", "available"));
         drop(state);
         Arc::new(world)
     }
@@ -182,7 +187,9 @@ impl World {
     }
 
     pub(crate) fn journal_is_empty(&self) -> bool {
-        self.journal.collection::<Value>("volumes").unwrap().load().unwrap().entries.is_empty()
+        ["volumes", "shares"]
+            .iter()
+            .all(|c| self.journal.collection::<Value>(c).unwrap().load().unwrap().entries.is_empty())
     }
 
     async fn step<T, E>(

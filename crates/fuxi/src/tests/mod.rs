@@ -7,6 +7,7 @@ mod manage;
 mod refusals;
 mod safety;
 mod servers;
+mod shares;
 mod sharing;
 
 use std::collections::BTreeMap;

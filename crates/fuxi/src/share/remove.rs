@@ -1,0 +1,185 @@
+//! Removing: what we made is deleted if no other host has a rule for it, what we adopted is given back.
+
+use openstack::shared_file_systems::AccessRule;
+use tokio::time::Instant;
+
+use super::Shares;
+use super::access::is_lasting;
+use super::record::{ShareRecord, Stage};
+use crate::record::Origin;
+use crate::{Error, Result};
+
+impl Shares {
+    pub(crate) async fn remove(&self, name: &str) -> Result<()> {
+        let record = match self.ledger.get(name) {
+            Some(record) if record.stage == Stage::Creating => {
+                self.finish_creating(record, true).await?;
+                // It may have become a share after all: then it is removed like one.
+                match self.ledger.get(name) {
+                    Some(record) if record.stage == Stage::Creating => {
+                        return Err(Error::refused(name, "Manila is still making it; try again later"));
+                    }
+                    Some(record) => record,
+                    None => return Ok(()),
+                }
+            }
+            Some(record) if record.stage == Stage::Adopting => return self.give_back(record).await,
+            Some(record) => record,
+            None => match self.find(name).await? {
+                Some(record) => record,
+                None => {
+                    tracing::info!(share = name, "asked to remove an unknown volume");
+                    return Ok(());
+                }
+            },
+        };
+        self.finish_removing(record).await
+    }
+
+    /// Takes a removal up, wherever it was left.
+    pub(super) async fn finish_removing(&self, mut record: ShareRecord) -> Result<()> {
+        let name = record.name.clone();
+        if !self.references_are_dead(&record).await? {
+            let ids: Vec<_> =
+                record.references.keys().map(|k| k.chars().take(12).collect::<String>()).collect();
+            return Err(Error::InUse {
+                name,
+                by: format!("mounted on this host for {}; stop that container", ids.join(", ")),
+            });
+        }
+        if record.mounted.is_some() || record.rule.is_some() {
+            // It stays in the journal until the removal is done.
+            let visiting = std::mem::replace(&mut record.visiting, false);
+            self.let_go(&mut record).await?;
+            record.visiting = visiting;
+        }
+        match record.origin {
+            Origin::Created => self.delete(record).await,
+            Origin::Adopted => {
+                self.refuse_if_docker_hosts_use_it(&record).await?;
+                record.stage = Stage::GivingBack;
+                self.ledger.save(&record)?;
+                self.give_back(record).await
+            }
+            Origin::Unknown => Err(Error::refused(
+                &name,
+                format!(
+                    "Manila share {} carries our label, but nothing tells whether it was made or only adopted for Docker (Fuxi wrote the same for both), so it is not deleted; if you mean it: openstack share delete {}",
+                    record.id(),
+                    record.id()
+                ),
+            )),
+        }
+    }
+
+    /// Docker removes only what none of its containers has; but the last Unmounts of a Docker that was killed never come.
+    /// So the kernel decides, once a container had time to show.
+    async fn references_are_dead(&self, record: &ShareRecord) -> Result<bool> {
+        if record.references.is_empty() || record.doubtful {
+            return Ok(true);
+        }
+        let (Some(export), false) =
+            (self.mounted_export(record)?, self.ledger.mounted_within(&record.name, self.common.shows_after))
+        else {
+            return Ok(record.mounted.is_none());
+        };
+        let usage = self.host.share_usage(&record.name, &export).await;
+        Ok(usage.map_err(|e| Error::host(&record.name, e))?.others.is_empty())
+    }
+
+    async fn refuse_if_docker_hosts_use_it(&self, record: &ShareRecord) -> Result<()> {
+        let rules = self.rules(record).await?;
+        let docker: Vec<_> = rules.iter().filter(|r| self.marks.is_of_a_docker_host(r)).collect();
+        self.used_by(record, &docker).map_or(Ok(()), Err)
+    }
+
+    /// Who else is let in, as an error.
+    fn used_by(&self, record: &ShareRecord, rules: &[&AccessRule]) -> Option<Error> {
+        let named: Vec<_> = rules
+            .iter()
+            .filter(|r| is_lasting(r))
+            .map(|rule| {
+                let made = match rule.metadata.get(&self.marks.host) {
+                    Some(host) if self.marks.is_of_a_docker_host(rule) => {
+                        format!("made by Docker host {host}")
+                    }
+                    _ => "not made for Docker".to_owned(),
+                };
+                let printable: String = made.chars().filter(|c| !c.is_control()).collect();
+                format!("{} {} (rule {}, {printable})", rule.access_type, rule.access_to, rule.id)
+            })
+            .collect();
+        (!named.is_empty()).then(|| Error::InUse {
+            name: record.name.clone(),
+            by: format!(
+                "share {} lets in {}; stop the containers there, or end a rule nobody needs (openstack share access delete {} RULE)",
+                record.id(),
+                named.join(", "),
+                record.id()
+            ),
+        })
+    }
+
+    async fn delete(&self, mut record: ShareRecord) -> Result<()> {
+        let name = record.name.clone();
+        let Some(share) = self.look(&record).await? else { return self.ledger.remove(&name) };
+        // Journal and mark must agree before anything is destroyed.
+        let proven = self.marks.names(&share, &name)
+            && self.marks.origin(&share) == Origin::Created
+            && share.metadata.get(&self.marks.request) == Some(&record.token);
+        if !proven {
+            return Err(Error::refused(
+                &name,
+                format!(
+                    "Manila share {} no longer carries the marks of one we made, so it is not deleted; restore them or delete it with openstack share delete",
+                    share.id
+                ),
+            ));
+        }
+        if share.status != "deleting" {
+            let rules = self.rules(&record).await?;
+            if let Some(error) = self.used_by(&record, &rules.iter().collect::<Vec<_>>()) {
+                return Err(error);
+            }
+        }
+        record.stage = Stage::Deleting;
+        self.ledger.save(&record)?;
+        if share.status != "deleting"
+            && let Err(error) = self.cloud.delete_share(&share.id).await
+            && !error.effect_unknown()
+        {
+            record.stage = Stage::Ready;
+            self.ledger.save(&record)?;
+            return Err(Error::cloud(&name, "delete it", error));
+        }
+        self.await_gone(record).await
+    }
+
+    async fn await_gone(&self, mut record: ShareRecord) -> Result<()> {
+        let name = record.name.clone();
+        let started = Instant::now();
+        let mut pause = self.common.poll_first;
+        let mut asked_again = false;
+        loop {
+            let Some(share) = self.look(&record).await? else { return self.ledger.remove(&name) };
+            if share.status == "available" && !asked_again {
+                // The request was lost on its way.
+                asked_again = true;
+                self.cloud
+                    .delete_share(record.id())
+                    .await
+                    .map_err(|e| Error::cloud(&name, "delete it", e))?;
+            }
+            if share.status.starts_with("error") || started.elapsed() > self.common.cloud_patience {
+                record.stage = Stage::Ready;
+                self.ledger.save(&record)?;
+                let why = self.why(record.id()).await;
+                return Err(Error::refused(
+                    &name,
+                    format!("Manila did not delete share {} (status {}){why}", record.id(), share.status),
+                ));
+            }
+            self.wait(&mut pause).await;
+        }
+    }
+}

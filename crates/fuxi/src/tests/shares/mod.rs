@@ -1,0 +1,17 @@
+//! Manila's half, and both together.
+
+mod budgets;
+mod dispatch;
+mod faults;
+mod histories;
+mod refusals;
+mod sharing;
+
+use std::sync::Arc;
+
+use crate::testing::{SHARE, World};
+
+/// The id of the only share that was made.
+fn made(world: &Arc<World>) -> String {
+    world.state().manila.shares.keys().find(|id| *id != SHARE).unwrap().clone()
+}

@@ -75,7 +75,8 @@ pub(crate) struct State {
     pub(crate) disks_stick: bool,
     /// The next order to attach is lost, and carried out when somebody looks.
     pub(crate) late_attach: bool,
-    late_volume: Option<String>,
+    /// The volume of that order, and how many looks it takes still.
+    pub(crate) late_volume: Option<(String, u32)>,
     dead: bool,
     next: u32,
 }

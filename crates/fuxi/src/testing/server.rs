@@ -42,7 +42,7 @@ impl Servers for World {
                 return Err(refused(status, message));
             }
             if std::mem::take(&mut s.late_attach) {
-                s.late_volume = Some(volume.into());
+                s.late_volume = Some((volume.into(), 9));
                 return Err(refused(504, "gateway timeout"));
             }
             s.reserve(volume)
@@ -106,8 +106,11 @@ impl State {
         if self.disks_stick {
             return;
         }
-        if let Some(volume) = self.late_volume.take() {
-            drop(self.reserve(&volume));
+        if let Some((volume, looks)) = self.late_volume.take() {
+            match looks.checked_sub(1) {
+                Some(left) => self.late_volume = Some((volume, left)),
+                None => drop(self.reserve(&volume)),
+            }
         }
         let attachments = &self.attachments;
         self.server_disks.retain(|v| attachments.values().any(|a| a.volume_id == *v && a.instance.is_some()));

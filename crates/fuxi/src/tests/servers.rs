@@ -145,7 +145,7 @@ async fn an_attach_whose_answer_is_lost_is_undone_even_if_it_takes_effect_later(
     world.state().late_attach = true;
     service.mount("v", "a").await.unwrap_err();
     assert!(world.state().attachments.is_empty(), "{:?}", world.state());
-    assert!(!world.state().late_attach, "it did take effect");
+    assert!(world.state().late_volume.is_none(), "it did take effect");
     service.mount("v", "a").await.unwrap();
 }
 

@@ -16,7 +16,8 @@ use crate::{Error, Result, ServiceType, Session};
 
 /// What this client knows to speak, with the release that brought it: plain action names and export locations, the
 /// preferred ones among them, creation from snapshots, a state of each rule, messages, IPv6 rules, counted lists, rules
-/// by themselves, the default type, no export locations of replicas that only follow. Calls are made at the newest of these that the service has.
+/// by themselves, the default type, no export locations of replicas that only follow. Calls are made at the newest of
+/// these that the service has.
 const KNOWN: [(Microversion, &str); 10] = [
     (EXPORTS, "Mitaka"),
     (Microversion(2, 14), "Mitaka"),

@@ -142,7 +142,7 @@ fn fault(answer: &Answer, status: u16, kind: &str) -> String {
 #[tokio::test]
 async fn a_volume_comes_to_a_server_and_leaves_it_through_the_states_of_the_real_ones() {
     let rig = Rig::new().await;
-    rig.set(json!({"attach_delay_ms": 150, "detach_delay_ms": 150})).await;
+    rig.set(json!({"attach_delay_ms": 900, "detach_delay_ms": 900})).await;
     let volume = rig.volume(json!({"size": 1})).await;
     let made = rig.attach(&volume).await;
     let wanted = json!({"id": volume, "serverId": rig.server, "volumeId": volume, "device": "/dev/vdb",

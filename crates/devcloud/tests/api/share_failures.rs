@@ -77,7 +77,7 @@ async fn creations_and_rules_can_get_stuck() {
 #[tokio::test]
 async fn rules_in_force_flicker_when_the_storage_applies_them_again() {
     let shares = Shares::start().await;
-    shares.faults(json!({"rule_ms": 150})).await;
+    shares.faults(json!({"rule_ms": 900})).await;
     let share = shares.share(json!({})).await;
     let rule = shares.allowed(&share, "ip", "10.0.0.9").await;
     let resync = format!("shares/{share}/resync");
@@ -89,7 +89,7 @@ async fn rules_in_force_flicker_when_the_storage_applies_them_again() {
 #[tokio::test]
 async fn before_rules_had_states_all_show_that_of_the_share() {
     let shares = Shares::start().await;
-    shares.faults(json!({"rule_ms": 150})).await;
+    shares.faults(json!({"rule_ms": 900})).await;
     let share = shares.share(json!({})).await;
     shares.allowed(&share, "ip", "10.0.0.9").await;
     let old = shares.at("2.27");

@@ -6,7 +6,7 @@ use crate::manila::Shares;
 #[tokio::test]
 async fn a_rule_comes_into_force_and_goes_step_by_step() {
     let shares = Shares::start().await;
-    shares.faults(json!({"rule_ms": 80})).await;
+    shares.faults(json!({"rule_ms": 700})).await;
     let share = shares.share(json!({})).await;
     let body = json!({"allow_access": {"access_type": "ip", "access_to": "10.0.0.9", "access_level": "ro",
                       "metadata": {"k": "v"}}});
@@ -27,7 +27,7 @@ async fn a_rule_comes_into_force_and_goes_step_by_step() {
 #[tokio::test]
 async fn nobody_is_let_in_twice() {
     let shares = Shares::start().await;
-    shares.faults(json!({"rule_ms": 200})).await;
+    shares.faults(json!({"rule_ms": 1_000})).await;
     let share = shares.share(json!({})).await;
     let rule = id(&shares.allow(&share, "ip", "10.0.0.9").await.ok(200)["access"]);
     for same in ["10.0.0.9", "10.0.0.9/32"] {
@@ -106,7 +106,7 @@ async fn what_the_protocol_does_not_take_ends_in_error_with_an_explanation() {
 #[tokio::test]
 async fn a_ceph_key_comes_with_the_rule_in_force() {
     let shares = Shares::start().await;
-    shares.faults(json!({"rule_ms": 60})).await;
+    shares.faults(json!({"rule_ms": 600})).await;
     let share = shares.share(json!({"share_proto": "CEPHFS"})).await;
     let rule = shares.allow(&share, "cephx", "me").await.ok(200)["access"].clone();
     assert_eq!(rule["access_key"], json!(null));
@@ -120,7 +120,7 @@ async fn a_ceph_key_comes_with_the_rule_in_force() {
 #[tokio::test]
 async fn rules_go_with_their_share() {
     let shares = Shares::start().await;
-    shares.faults(json!({"delete_ms": 100})).await;
+    shares.faults(json!({"delete_ms": 900})).await;
     let share = shares.share(json!({})).await;
     let rule = shares.allowed(&share, "ip", "10.0.0.9").await;
     shares.delete(&format!("/shares/{share}")).await;

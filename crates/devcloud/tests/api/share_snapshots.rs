@@ -11,7 +11,7 @@ async fn snapshot(shares: &Shares, share: &str) -> Value {
 #[tokio::test]
 async fn a_snapshot_becomes_a_share() {
     let shares = Shares::start().await;
-    shares.faults(json!({"create_ms": 80, "delete_ms": 80})).await;
+    shares.faults(json!({"create_ms": 700, "delete_ms": 700})).await;
     let share = shares.share(json!({"share_type": "snapshots", "size": 2})).await;
     let taken = snapshot(&shares, &share).await;
     assert_eq!((&taken["status"], &taken["share_size"]), (&json!("creating"), &json!(2)));

@@ -23,7 +23,7 @@ async fn the_share_service_answers_behind_the_same_gate() {
 #[tokio::test]
 async fn a_share_is_made_grown_and_deleted_step_by_step() {
     let shares = Shares::start().await;
-    shares.faults(json!({"create_ms": 100, "delete_ms": 100, "extend_ms": 100})).await;
+    shares.faults(json!({"create_ms": 900, "delete_ms": 900, "extend_ms": 900})).await;
     let made = shares.order(json!({"name": "s", "share_proto": "nfs", "metadata": {"k": "v"}})).await;
     assert_eq!((&made["status"], &made["share_proto"]), (&json!("creating"), &json!("NFS")));
     assert_eq!((&made["metadata"], &made["is_public"]), (&json!({"k": "v"}), &json!(false)));

@@ -194,6 +194,27 @@ fn old_and_new_keys_say_the_same() {
 }
 
 #[test]
+fn what_cinder_26_says_of_its_nvmet_target_is_served() {
+    let nqn = format!("nqn.iqn.2010-10.org.openstack:-{VOLUME}");
+    let said = info(json!({
+        "access_mode": "rw", "attachment_id": "356eb271-9d3c-4d53-8e2f-0a5d7a9f7a10", "cacheable": false,
+        "driver_volume_type": "nvmeof", "encrypted": false, "enforce_multipath": false, "nqn": nqn, "ns_id": "10",
+        "qos_specs": null, "target_port": "4420", "target_portal": "10.0.0.5", "transport_type": "tcp",
+    }));
+    let connection = crate::connector::Connection::parse(&said, VOLUME).unwrap();
+    let crate::connector::Link::Nvme(link) = connection.link else { panic!("{:?}", connection.link) };
+    // The device is not named after the number.
+    let tree = Tree::new(&[("nvme0n1", &nqn, VOLUME, 10)]);
+    tree.write("sys/block/nvme0c0n1/device/subsysnqn", &nqn);
+    let device = tree.with(&link).connect(SIZE).unwrap();
+    assert_eq!(device.path(), tree.device("nvme0n1"));
+    drop(device);
+    fs::remove_dir_all(tree.dir.path().join("sys/block/nvme0c0n1")).unwrap();
+    tree.with(&link).disconnect().unwrap();
+    assert!(tree.controllers().is_empty());
+}
+
+#[test]
 fn what_cannot_be_served_is_refused_with_the_reason() {
     let refused = |key: &str, value: Value| {
         let mut info = old_keys("nqn.x");

@@ -81,10 +81,15 @@ fn two_ways_are_one_device_that_survives_the_loss_of_one() {
     let known = std::fs::read_to_string("/etc/multipath/wwids").unwrap_or_default();
     assert!(!known.lines().any(|l| l.starts_with('/')), "multipathd still knows it: {known}");
 
-    for _ in 0..3 {
+    for round in 0..3 {
         let (device, link) = connect(&wanted, 96).unwrap();
-        assert_eq!(names(&format!("/sys/block/{}/slaves", maps().concat())).len(), 2);
+        let slaves = names(&format!("/sys/block/{}/slaves", maps().concat()));
+        assert_eq!(slaves.len(), 2);
         drop(device);
+        if round == 1 {
+            // A way that is dead when all is taken away.
+            std::fs::write(format!("/sys/block/{}/device/state", slaves[0]), "offline\n").unwrap();
+        }
         disconnect(&link).unwrap();
         assert_nothing_is_left();
     }

@@ -21,6 +21,7 @@ pub(crate) fn remove(
 ) -> Result<()> {
     let ours: Vec<_> = disks.iter().filter(|d| d.exists() && is_ours(d, identity)).cloned().collect();
     let dev = |block: &str| machine.path("/dev").join(block);
+    let below: Vec<_> = ours.iter().map(|d| d.map(machine).is_some()).collect();
     for map in maps(machine, &ours) {
         only_ours(machine, &map.block, &ours)?;
         release(&dev(&map.block), sysfs_number(machine, &map.block))?;
@@ -29,9 +30,12 @@ pub(crate) fn remove(
             multipath::forget(machine, first);
         }
     }
-    for disk in &ours {
-        if let Some(block) = disk.block() {
-            release(&dev(&block), disk.number())?;
+    for (disk, below) in ours.iter().zip(below) {
+        match disk.block() {
+            // What was written through the map is written back by any way; this one may be dead.
+            Some(_) if below => disk.must_be_free(machine)?,
+            Some(block) => release(&dev(&block), disk.number())?,
+            None => {}
         }
     }
     for disk in &ours {

@@ -24,7 +24,8 @@ fn dependencies() -> Result<()> {
     if !deny.exists() {
         say("Missing cargo-deny, to be built now (once, some minutes)");
         Cargo::new("install")
-            .args(["--locked", "--version", "^0.20", "cargo-deny", "--root"])
+            // It runs for seconds; to optimise it takes minutes.
+            .args(["--locked", "--debug", "--version", "^0.20", "cargo-deny", "--root"])
             .args([&tools])
             .run()?;
     }

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use crate::attach::GIB;
 use crate::record::Record;
 use crate::service::Core;
-use crate::{Error, Result, Service};
+use crate::{Error, Provider, Result, Service};
 
 impl Service {
     /// Grows the volume to `gib` GiB, and its filesystem if it is mounted here; otherwise that grows at the next Mount.
@@ -17,7 +17,11 @@ impl Service {
     pub async fn extend(&self, name: &str, gib: u64) -> Result<u64> {
         crate::name::check(name)?;
         let name = name.to_owned();
+        let service = self.clone();
         self.job_within(super::OPERATOR, name.clone(), "extend it", move |core| async move {
+            if let (Provider::Manila, Some(shares)) = (service.owner(&name).await?, &service.shares) {
+                return shares.extend(&name, gib).await;
+            }
             let mut record = core.find(&name).await?.ok_or_else(|| Error::NotFound { name: name.clone() })?;
             core.grow_volume(&mut record, gib).await?;
             if record.mounted() {

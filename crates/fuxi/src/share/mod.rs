@@ -9,6 +9,7 @@ mod access;
 mod adopt;
 mod create;
 mod exports;
+mod extend;
 mod identity;
 mod local;
 mod lookup;

@@ -62,7 +62,7 @@ pub(crate) fn share_settings() -> ShareSettings {
     ShareSettings {
         host: "host-a".into(),
         my_ip: Some("10.0.0.9".parse().unwrap()),
-        access_patience: Duration::from_millis(200),
+        access_patience: Duration::from_secs(10),
         exports_checked_every: Duration::ZERO,
         ..ShareSettings::default()
     }

@@ -7,7 +7,7 @@ use crate::testing::{Fault, SHARE, World, rule};
 use crate::tests::options;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_in_use_is_unmounted_or_deleted_and_no_rule_of_others_is_ended(

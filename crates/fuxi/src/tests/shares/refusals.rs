@@ -125,7 +125,8 @@ async fn a_rule_the_storage_cannot_apply_is_told_and_taken_back() {
 #[tokio::test]
 async fn a_rule_that_is_never_applied_has_a_deadline() {
     let world = World::new();
-    let service = world.shares();
+    let own = ShareSettings { access_patience: std::time::Duration::from_millis(50), ..share_settings() };
+    let service = world.shares_with(settings(), own);
     service.create("v", options(&[])).await.unwrap();
     world.state().manila.stuck_rules = true;
     let error = service.mount("v", "a").await.unwrap_err().to_string();

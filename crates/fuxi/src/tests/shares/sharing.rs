@@ -302,3 +302,14 @@ async fn a_mount_within_the_delay_cancels_the_unmount() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(world.cloud_calls(), ["deny access"]);
 }
+
+#[tokio::test]
+async fn a_share_grows_while_it_is_mounted() {
+    let world = World::new();
+    let service = world.shares();
+    service.create("v", options(&[])).await.unwrap();
+    service.mount("v", "a").await.unwrap();
+    assert_eq!(service.extend("v", 7).await.unwrap(), 7);
+    assert_eq!(service.get("v").await.unwrap().unwrap().status["size_gib"], 7);
+    assert!(service.extend("v", 3).await.unwrap_err().to_string().contains("not shrunk"));
+}

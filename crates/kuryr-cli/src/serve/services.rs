@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use docker_plugin::Plugin;
 use journal::StateDir;
-use openstack::{Session, block_storage, compute, network};
+use openstack::{Session, block_storage, compute, network, shared_file_systems};
 
 use super::carrier::Carrier;
 use crate::error::Error;
@@ -53,9 +53,23 @@ fn open_network(plugin: &NetworkPlugin, state: &StateDir) -> Result<kuryr::Servi
 }
 
 fn open_volume(plugin: &VolumePlugin, state: &StateDir) -> Result<fuxi::Service, Error> {
-    let cinder = block_storage::Client::new(Session::new(plugin.cinder.clone())?);
-    let host = fuxi::LocalHost::open(&plugin.volume_dir, &plugin.host, plugin.my_ip)?;
-    let (settings, cinder, host) = (plugin.service.clone(), Arc::new(cinder), Arc::new(host));
+    let host = Arc::new(fuxi::LocalHost::open(&plugin.volume_dir, &plugin.host, plugin.my_ip)?);
+    let service = open_cinder(plugin, state, host.clone())?;
+    let Some(manila) = &plugin.manila else { return Ok(service) };
+    let client = shared_file_systems::Client::new(Session::new(manila.credentials.clone())?);
+    Ok(service.with_shares(&plugin.providers, manila.settings.clone(), state, Arc::new(client), host)?)
+}
+
+fn open_cinder(
+    plugin: &VolumePlugin,
+    state: &StateDir,
+    host: Arc<fuxi::LocalHost>,
+) -> Result<fuxi::Service, Error> {
+    let settings = plugin.service.clone();
+    let Some(cinder) = &plugin.cinder else {
+        return Ok(fuxi::Service::open(settings, state, Arc::new(fuxi::NotServed), host)?);
+    };
+    let cinder = Arc::new(block_storage::Client::new(Session::new(cinder.clone())?));
     let Some(nova) = &plugin.nova else { return Ok(fuxi::Service::open(settings, state, cinder, host)?) };
     let servers = compute::Client::new(Session::new(nova.auth.clone())?);
     let identity = fuxi::ThisServer::new(nova.metadata.clone());

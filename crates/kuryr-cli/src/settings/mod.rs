@@ -3,6 +3,7 @@
 mod credentials;
 mod guest;
 mod network;
+mod shares;
 mod volume;
 
 use std::path::PathBuf;

@@ -3,10 +3,12 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use fuxi::Provider;
 use openstack::AuthSettings;
 use oslo_config::Loaded;
 use url::Url;
 
+use super::shares::{self, SharesOfManila};
 use super::{credentials, host, state_dir, text};
 use crate::error::Error;
 
@@ -15,8 +17,12 @@ use crate::error::Error;
 pub(crate) struct VolumePlugin {
     /// The service's settings.
     pub(crate) service: fuxi::Settings,
-    /// Who we are to Cinder.
-    pub(crate) cinder: AuthSettings,
+    /// In the order of their search; the first is the default.
+    pub(crate) providers: Vec<Provider>,
+    /// Who we are to Cinder, if it is a provider.
+    pub(crate) cinder: Option<AuthSettings>,
+    /// Manila, if it is a provider.
+    pub(crate) manila: Option<SharesOfManila>,
     /// Where volumes come through Nova.
     pub(crate) nova: Option<Compute>,
     /// The journal's directory.
@@ -64,9 +70,22 @@ impl VolumePlugin {
         };
         let defaults = fuxi::Settings::default();
         let size = loaded.integer("DEFAULT", "default_volume_size")?.and_then(|s| u64::try_from(s).ok());
+        let providers = providers(loaded)?;
+        let (label, host) = (text(loaded, "DEFAULT", "volume_from")?, host(loaded)?);
+        let my_ip = my_ip(loaded)?.and_then(|text| text.parse().ok());
+        let manila = if providers.contains(&Provider::Manila) {
+            Some(SharesOfManila::read(loaded, place, &label, &host, my_ip)?)
+        } else {
+            None
+        };
+        let (cinder, nova) = if providers.contains(&Provider::Cinder) {
+            (Some(credentials::read(loaded, "cinder", place)?), Compute::read(loaded, place)?)
+        } else {
+            (None, None)
+        };
         Ok(Self {
             service: fuxi::Settings {
-                label: text(loaded, "DEFAULT", "volume_from")?,
+                label,
                 default_size: size.unwrap_or(defaults.default_size),
                 default_filesystem,
                 default_volume_type: non_empty("volume_type")?,
@@ -74,16 +93,28 @@ impl VolumePlugin {
                 detach_delay: loaded.seconds("cinder", "detach_delay")?.unwrap_or(defaults.detach_delay),
                 ..defaults
             },
-            cinder: credentials::read(loaded, "cinder", place)?,
-            nova: Compute::read(loaded, place)?,
+            providers,
+            cinder,
+            manila,
+            nova,
             state_dir: state_dir(loaded)?,
             volume_dir: loaded
                 .path("DEFAULT", "volume_dir")?
                 .map_or_else(|| "/fuxi/data".into(), PathBuf::from),
-            host: host(loaded)?,
-            my_ip: my_ip(loaded)?.and_then(|text| text.parse().ok()),
+            host,
+            my_ip,
         })
     }
+}
+
+/// Unset it is Cinder alone.
+fn providers(loaded: &Loaded) -> Result<Vec<Provider>, Error> {
+    let mut providers = Vec::new();
+    for name in loaded.list("DEFAULT", "volume_providers")? {
+        let known = Provider::ALL.into_iter().find(|p| p.name() == name);
+        providers.extend(known.filter(|p| !providers.contains(p)));
+    }
+    Ok(if providers.is_empty() { vec![Provider::Cinder] } else { providers })
 }
 
 fn my_ip(loaded: &Loaded) -> Result<Option<&str>, Error> {
@@ -93,12 +124,8 @@ fn my_ip(loaded: &Loaded) -> Result<Option<&str>, Error> {
 /// What the file asks for and this release does not do.
 pub(super) fn unserved(loaded: &Loaded, place: &str) -> Result<Vec<String>, Error> {
     let mut unserved = Vec::new();
-    let providers = loaded.list("DEFAULT", "volume_providers")?;
-    // Unset means what this release has.
-    if !providers.is_empty() && !providers.iter().any(|p| p == "cinder") {
-        unserved.push(format!(
-            "[DEFAULT] volume_providers in {place} must name cinder: this release serves no other"
-        ));
+    if providers(loaded)?.contains(&Provider::Manila) {
+        unserved.extend(shares::unserved(loaded, place, my_ip(loaded)?)?);
     }
     Ok(unserved)
 }
@@ -110,11 +137,6 @@ pub(super) fn doubts(loaded: &Loaded, place: &str) -> Result<Vec<String>, Error>
         doubts.push(format!(
             "[DEFAULT] my_ip = {text} in {place} is no IP address; attachments will name none, write this host's \
              address towards the storage"
-        ));
-    }
-    if loaded.list("DEFAULT", "volume_providers")?.iter().any(|p| p == "manila") {
-        doubts.push(format!(
-            "[DEFAULT] volume_providers in {place} names manila, which is not served yet; volumes come from cinder"
         ));
     }
     Ok(doubts)

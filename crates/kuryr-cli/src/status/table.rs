@@ -16,7 +16,7 @@ struct Table {
 /// Docker's ids are as long as Docker's own client shows them.
 const SHORT: usize = 12;
 
-const TABLES: [Table; 4] = [
+const TABLES: [Table; 5] = [
     Table {
         part: "network",
         rows: "networks",
@@ -55,6 +55,21 @@ const TABLES: [Table; 4] = [
             ("GIB", "size"),
             ("USERS", "references"),
             ("CINDER VOLUME", "volume_id"),
+            ("MOUNTED AT", "mountpoint"),
+            ("TROUBLE", "trouble"),
+        ],
+    },
+    Table {
+        part: "volume",
+        rows: "shares",
+        columns: &[
+            ("SHARE", "name"),
+            ("STATE", "stage"),
+            ("ORIGIN", "origin"),
+            ("GIB", "size"),
+            ("USERS", "references"),
+            ("MANILA SHARE", "share_id"),
+            ("EXPORT", "export"),
             ("MOUNTED AT", "mountpoint"),
             ("TROUBLE", "trouble"),
         ],
@@ -163,6 +178,22 @@ mod tests {
                 "",
                 "2 objects wait to be removed from Neutron; they are tried again",
             ]
+        );
+    }
+
+    #[test]
+    fn a_share_is_told_with_its_export() {
+        let text = rendered(json!({"version": "1.0", "pid": 7, "network": null, "volume": {
+            "label": "fuxi", "volumes": [], "shares": [
+                {"name": "s", "share_id": "id-1", "stage": "mounted", "origin": "created", "size": 3, "references": 1,
+                 "export": "10.0.0.5:/x", "mountpoint": "/fuxi/data/s", "trouble": null},
+        ]}}));
+        assert!(
+            text.contains("shares: 1\n")
+                && text.contains(
+                    "  s      mounted  created  3    1      id-1          10.0.0.5:/x  /fuxi/data/s  -\n"
+                ),
+            "{text}"
         );
     }
 

@@ -111,8 +111,21 @@ const MANILA: &[Opt] = &[
     )
     .default(""),
     Opt::new("availability_zone", Kind::Text, "Availability zone of shares that are created."),
+    Opt::new("share_type", Kind::Text, "Type of shares that are created. Without it Manila's default."),
+    Opt::new(
+        "share_network",
+        Kind::Text,
+        "Id of the share network of shares that are created, for types that need one.",
+    ),
     Opt::new("access_to_for_cert", Kind::Text, "Common name of this host's certificate for GlusterFS.")
         .default(""),
+    Opt::new(
+        "access_to_for_cephx",
+        Kind::Text,
+        "Ceph id of this host for CephFS. Without it volume_from and the host's name.",
+    ),
+    Opt::new("cifs_user", Kind::Text, "User for shares over CIFS."),
+    Opt::new("cifs_password", Kind::Text, "Password of cifs_user.").secret(),
 ];
 
 /// Options of releases before keystoneauth; used when a section's own are incomplete.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use lab::openstack::{self, UpOptions};
-use lab::vm::{self, Kind, RunOptions};
+use lab::vm::{self, Kind, RunOptions, emulated};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -74,6 +74,9 @@ enum Vm {
         /// What the guests are made for; may be repeated.
         #[arg(value_enum, default_value = "host")]
         kinds: Vec<Kind>,
+        /// Instead, for those that are emulated, which have layers of their own.
+        #[arg(long)]
+        emulated: bool,
     },
     /// Runs commands in a fresh guest.
     Run(RunOptions),
@@ -92,6 +95,16 @@ enum Vm {
     MakeBoot {
         /// What the guests are made for.
         kind: Kind,
+        /// The layer's directory.
+        layer: PathBuf,
+        /// What it lies over, the uppermost first.
+        below: Vec<PathBuf>,
+    },
+    /// A part of `image --emulated` that is started by it.
+    #[command(hide = true)]
+    MakeEmulated {
+        /// Which.
+        step: emulated::Step,
         /// The layer's directory.
         layer: PathBuf,
         /// What it lies over, the uppermost first.
@@ -134,9 +147,11 @@ fn run_openstack(action: Openstack) -> Result<ExitCode> {
 
 fn run_vm(action: Vm) -> Result<ExitCode> {
     match action {
-        Vm::Image { kinds } => kinds.into_iter().try_for_each(|kind| vm::image(kind).map(drop))?,
+        Vm::Image { emulated: true, .. } => emulated::image()?,
+        Vm::Image { kinds, .. } => kinds.into_iter().try_for_each(|kind| vm::image(kind).map(drop))?,
         Vm::Run(options) => return vm::run(&options),
         Vm::InstallPackages { kind, layer, below } => vm::install_packages(kind, &layer, &below)?,
+        Vm::MakeEmulated { step, layer, below } => emulated::make(step, &layer, &below)?,
         Vm::MakeBoot { kind, layer, below } => vm::make_boot(kind, &layer, &below)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -90,7 +90,8 @@ impl Packages {
 
     fn apt(&self, root: &Path, args: &[&str]) -> Result<()> {
         let mut command = in_root(root, &[&["apt-get"][..], args].concat());
-        command.env("DEBIAN_FRONTEND", "noninteractive");
+        // Nobody boots with the first filesystem that the package of a kernel would make, which takes long.
+        command.env("DEBIAN_FRONTEND", "noninteractive").env("INITRD", "No");
         let log = self.logs.join("packages.log");
         fs::create_dir_all(&self.logs).context("create the directory of logs")?;
         let open = || fs::File::options().create(true).append(true).open(&log);

@@ -1,4 +1,4 @@
-//! A guest: User-Mode Linux, run from the image, with a disk of its own.
+//! A guest: a kernel of its own, run from the image, with a disk of its own.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -15,21 +15,21 @@ use rustix::fs::{FlockOperation, fcntl_lock};
 
 use super::agent::{AGENT, Settings};
 use super::channel::{Call, Channel, GuestProcess};
-use super::management::Management;
+use super::management::{Management, must};
 use super::nic::Nic;
 use super::protocol::Request;
-use super::{Kind, image, kernel};
+use super::{Engine, Kind, kernel};
 use crate::layer::remove;
 
-/// How long a guest may take to boot, and to end.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a command may take, unless said otherwise.
 const COMMAND: Duration = Duration::from_secs(120);
 
 /// How to make a guest.
 #[derive(Debug)]
 pub struct GuestOptions {
-    /// What it is made for.
+    /// What it runs on.
+    pub engine: Engine,
+    /// What it is made for; an emulated one is always made for NVMe over TCP.
     pub kind: Kind,
     /// Its name: that of its host, and of its directory.
     pub name: String,
@@ -50,6 +50,7 @@ impl GuestOptions {
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self {
+            engine: Engine::UserMode,
             kind: Kind::Host,
             name: name.to_owned(),
             memory: 1024,
@@ -88,7 +89,6 @@ impl Guest {
     /// # Errors
     /// When there is no image, or the guest does not get ready; with the end of its console.
     pub fn start(place: &Place, options: GuestOptions) -> Result<Self> {
-        let image = image::current(options.kind)?;
         let pid = place.init().unwrap_or_else(std::process::id);
         let netns = NetNs::of_pid(pid).context("open the place's network namespace")?;
         let dir = place.dir().join(format!("guest-{}", options.name));
@@ -101,9 +101,7 @@ impl Guest {
             ports: options.ports.clone(),
         };
         let mut guest = Self { place: place.clone(), dir, options, management, netns, running: None };
-        for (file, name) in [(image.kernel, kernel::PROGRAM), (image.disk, kernel::DISK)] {
-            bring(&file, &guest.dir.join(name))?;
-        }
+        guest.options.engine.prepare(guest.options.kind, &guest.dir)?;
         bring(&std::env::current_exe().context("find this program")?, &guest.dir.join("program"))?;
         fs::write(guest.dir.join(Settings::FILE), serde_json::to_vec(&settings)?)
             .context("write the agent's settings")?;
@@ -122,7 +120,8 @@ impl Guest {
         self.await_disk()?;
         let console = self.dir.join("console.log");
         let taps = self.options.nics.iter().map(|nic| (nic.tap(), nic.options().mac.as_str()));
-        let command = kernel::command(&kernel::Machine {
+        self.make_changes()?;
+        let command = self.options.engine.command(&kernel::Machine {
             dir: &self.dir,
             name: &self.options.name,
             memory: self.options.memory,
@@ -136,7 +135,7 @@ impl Guest {
         let mut kernel = self.place.spawn("env", &command, &console)?;
         let alive = Arc::new(AtomicBool::new(true));
         let channel = Channel { netns: self.netns.clone(), address: self.management.guest(), alive };
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + self.options.engine.patience();
         let leash = loop {
             let begun = channel.call(&Request::Leash, &[]).and_then(|mut call| {
                 call.next(Instant::now() + Duration::from_secs(2))?;
@@ -154,6 +153,16 @@ impl Guest {
         };
         self.running = Some(Running { kernel, channel, leash: Some(leash) });
         self.configure()
+    }
+
+    /// The file for what it changes on its disk, if its kernel does not make it.
+    fn make_changes(&self) -> Result<()> {
+        if self.dir.join(kernel::CHANGES).exists() {
+            return Ok(());
+        }
+        let Some(command) = self.options.engine.make_changes(&self.dir) else { return Ok(()) };
+        let words = ["env"].into_iter().chain(command.iter().map(String::as_str));
+        must(&self.place, &words.collect::<Vec<_>>()).map(drop)
     }
 
     /// The cards as they are meant to be.
@@ -289,7 +298,7 @@ impl Guest {
     pub fn shut_down(&mut self) -> Result<()> {
         let Some(mut running) = self.running.take() else { return Ok(()) };
         drop(running.leash.take());
-        let ended = running.kernel.wait(PATIENCE).is_some();
+        let ended = running.kernel.wait(self.options.engine.patience()).is_some();
         running.channel.alive.store(false, Ordering::Relaxed);
         ensure!(ended, "guest {} did not end:\n{}", self.name(), self.console());
         Ok(())
@@ -314,7 +323,7 @@ impl Guest {
     fn await_disk(&self) -> Result<()> {
         let path = self.dir.join(kernel::CHANGES);
         let Ok(file) = File::options().read(true).write(true).open(&path) else { return Ok(()) };
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + self.options.engine.patience();
         while let Err(error) = fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
             if Instant::now() > end {
                 return Err(io::Error::from(error)).context("the guest's disk is in use");
@@ -335,7 +344,7 @@ impl Drop for Guest {
 }
 
 /// Shows a file at another path of the same filesystem, or copies it.
-fn bring(from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn bring(from: &Path, to: &Path) -> Result<()> {
     if fs::hard_link(from, to).is_err() {
         fs::copy(from, to).with_context(|| format!("copy {} to {}", from.display(), to.display()))?;
     }

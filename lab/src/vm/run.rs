@@ -6,17 +6,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use debian_root::say;
-use private_host::{PrivateHost, Root, Settings};
 
-use super::{Guest, GuestOptions, Kind, image, layout};
-
-/// What names of the directories of running hosts start with.
-const PREFIX: &str = "kuryr-lab-vm-";
+use super::{Enclosure, Engine, Guest, GuestOptions, Kind, emulated, image};
 
 /// How to run commands in a guest.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RunOptions {
+    /// Debian's own kernel on an emulated processor, which is slower.
+    #[arg(long, conflicts_with = "kind")]
+    pub emulated: bool,
     /// What the guest is made for.
     #[arg(long, value_enum, default_value = "host")]
     pub kind: Kind,
@@ -39,34 +37,24 @@ pub struct RunOptions {
 /// # Errors
 /// What did not get ready.
 pub fn run(options: &RunOptions) -> Result<ExitCode> {
-    image::image(options.kind)?;
-    private_host::remove_leftovers(&layout::home(), PREFIX, |dir| {
-        say(&format!("Removing {} of a guest that was killed", dir.display()));
-    });
-    let dir = layout::home().join(format!("{PREFIX}{}", std::process::id()));
+    let engine = if options.emulated { Engine::Emulated } else { Engine::UserMode };
+    match engine {
+        Engine::UserMode => drop(image::image(options.kind)?),
+        Engine::Emulated => emulated::image()?,
+    }
     let share = options.share.as_deref().map(Path::canonicalize).transpose();
     let share = share.context("the directory to be shared")?;
-    let outcome = inside(options, &dir, share);
-    private_host::remove_directory(&dir).with_context(|| format!("remove {}", dir.display()))?;
-    outcome
-}
-
-fn inside(options: &RunOptions, dir: &Path, share: Option<PathBuf>) -> Result<ExitCode> {
-    let host = PrivateHost::start(&Settings {
-        name: "vm".into(),
-        dir: dir.to_owned(),
-        root: Root::Tree(image::root()?),
-        share: share.clone().into_iter().chain([dir.to_owned()]).collect(),
-    })?;
+    let host = Enclosure::start(share.as_deref())?;
     let limit = Duration::from_secs(options.limit);
     let guest = GuestOptions {
+        engine,
         kind: options.kind,
         memory: options.memory,
         limit,
         share,
         ..GuestOptions::new("guest")
     };
-    let guest = Guest::start(&host.place(), guest)?;
+    let guest = Guest::start(&host.place()?, guest)?;
     let command = ["bash", "-c", &options.commands];
     let status = guest.stream(&command, &[], limit, &mut io::stdout(), &mut io::stderr())?;
     Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use debian_root::Program;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
-use super::{DISK, KERNEL, Kind};
+use super::{DISK, File, KERNEL, Kind};
 use crate::layer::remove;
 use crate::packages::{in_root, join, mount_layer};
 use crate::vm::layout;
@@ -28,6 +28,11 @@ const MODULES: (&str, &str) = ("/usr/lib/uml/modules", "usr/lib/modules");
 pub(super) fn inputs(kind: Kind) -> String {
     let (files, commands) = (kind.files(), kind.commands());
     format!("{REVISION} {SIZE} {KERNEL} {DISK} {files:?} {commands:?} {DIRECTORIES:?} {MODULES:?}")
+}
+
+/// Everything that a disk of another kernel is made from, its own files apart.
+pub(crate) fn disk_inputs() -> String {
+    format!("{REVISION} {SIZE} {DISK} {DIRECTORIES:?}")
 }
 
 /// Fills the directory.
@@ -54,35 +59,44 @@ pub fn make_boot(kind: Kind, boot: &Path, below: &[PathBuf]) -> Result<()> {
     let root = workshop.join("root");
     mount_layer(&join(below), &workshop.join("upper"), &workshop.join("work"), &root)?;
     fs::copy(root.join("usr/bin/linux.uml"), boot.join(KERNEL)).context("copy the kernel")?;
-    for (path, text, mode) in kind.files() {
+    std::os::unix::fs::symlink(MODULES.0, root.join(MODULES.1)).context("show the kernel's modules")?;
+    complete(&root, &kind.files(), kind.commands())?;
+    make_disk(&root, &boot.join(DISK))
+}
+
+/// Adds what no package brings to a root, and runs commands in it.
+pub(crate) fn complete(root: &Path, files: &[File], commands: &[&[&str]]) -> Result<()> {
+    for (path, text, mode) in files {
         let path = root.join(path);
         // A new file: the package's own may belong to a user who must not own ours.
         remove(&path)?;
         fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode))
+        fs::set_permissions(&path, fs::Permissions::from_mode(*mode))
             .with_context(|| format!("set the mode of {}", path.display()))?;
     }
     for dir in DIRECTORIES {
         fs::create_dir_all(root.join(dir)).with_context(|| format!("create {dir}"))?;
     }
-    std::os::unix::fs::symlink(MODULES.0, root.join(MODULES.1)).context("show the kernel's modules")?;
-    run(kind, &root)?;
-    let disk = boot.join(DISK);
-    fs::File::create(&disk).and_then(|file| file.set_len(SIZE)).context("create the disk")?;
+    run(commands, root)
+}
+
+/// Makes a disk of a root.
+pub(crate) fn make_disk(root: &Path, disk: &Path) -> Result<()> {
+    fs::File::create(disk).and_then(|file| file.set_len(SIZE)).context("create the disk")?;
     Program::new("mke2fs")
         // A small journal: a guest's disk must survive a guest that is killed.
         .args(["-q", "-t", "ext4", "-J", "size=16", "-E", "lazy_itable_init=1", "-d"])
-        .args([&root, &disk])
+        .args([root, disk])
         .run()
 }
 
 /// Runs the commands that complete the image.
-fn run(kind: Kind, root: &Path) -> Result<()> {
-    if kind.commands().is_empty() {
+fn run(commands: &[&[&str]], root: &Path) -> Result<()> {
+    if commands.is_empty() {
         return Ok(());
     }
     mount("proc", root.join("proc"), "proc", MountFlags::empty(), None).context("mount /proc")?;
-    for command in kind.commands() {
+    for command in commands {
         let output = in_root(root, command).output().context("cannot start chroot")?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);

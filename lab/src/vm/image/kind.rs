@@ -11,7 +11,7 @@ pub enum Kind {
 }
 
 /// A file of the image that no package brings: its path, what it holds, and its mode.
-pub(super) type File = (&'static str, &'static str, u32);
+pub(crate) type File = (&'static str, &'static str, u32);
 
 /// Beside what every unpacked Debian of ours has.
 const HOST: [&str; 9] = [
@@ -115,7 +115,7 @@ impl Kind {
     }
 
     /// Those of the kinds below come first.
-    pub(super) fn files(self) -> Vec<File> {
+    pub(crate) fn files(self) -> Vec<File> {
         match self {
             Self::Host => HOST_FILES.to_vec(),
             Self::Storage => [&HOST_FILES[..], &STORAGE_FILES].concat(),

@@ -13,6 +13,8 @@ use crate::layer::{is_current, layer, stamp};
 use crate::packages::Packages;
 
 pub use boot::make_boot;
+pub(crate) use boot::{complete, disk_inputs, make_disk};
+pub(crate) use kind::File;
 pub use kind::Kind;
 
 /// The release whose packages these are.
@@ -41,7 +43,7 @@ fn packages(kind: Kind) -> Packages {
 }
 
 /// Of the layer of packages, which lies over those of a simpler kind.
-fn packages_stamp(kind: Kind) -> String {
+pub(crate) fn packages_stamp(kind: Kind) -> String {
     let own = packages(kind).inputs(kind.revision());
     match kind.over() {
         Some(below) => stamp(&[packages_stamp(below), own]),
@@ -54,7 +56,7 @@ fn boot_stamp(kind: Kind) -> String {
 }
 
 /// Directories that a layer over the packages of that kind lies over, the uppermost first.
-fn layers(kind: Option<Kind>) -> Result<Vec<PathBuf>> {
+pub(crate) fn layers(kind: Option<Kind>) -> Result<Vec<PathBuf>> {
     let Some(kind) = kind else { return Ok(vec![debian_root::root(SUITE)?]) };
     let mut all = vec![layout::packages(kind)];
     all.extend(layers(kind.over())?);
@@ -75,8 +77,8 @@ pub fn image(kind: Kind) -> Result<Image> {
     current(kind)
 }
 
-/// Makes the layers of packages.
-fn install(kind: Kind) -> Result<()> {
+/// Makes the layers of packages. The caller holds the lock.
+pub(crate) fn install(kind: Kind) -> Result<()> {
     if let Some(below) = kind.over() {
         install(below)?;
     }

@@ -35,10 +35,13 @@ pub(crate) enum Vm {
     Image {
         /// What the guests are made for: `host`, which is meant without it, `storage`; or several.
         kinds: Vec<String>,
+        /// Instead, for those that are emulated, which have layers of their own.
+        #[arg(long)]
+        emulated: bool,
     },
     /// Runs commands in a fresh guest.
     Run {
-        /// `--kind storage`, `--share DIRECTORY`, `--memory MIB`, `--limit SECONDS`, and the commands.
+        /// `--kind storage`, `--emulated`, `--share DIRECTORY`, `--memory MIB`, `--limit SECONDS`, and the commands.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         arguments: Vec<String>,
     },
@@ -59,6 +62,8 @@ pub(crate) enum Part {
     Network,
     /// Volumes and shares in instances, with real Cinder and real Manila.
     Storage,
+    /// Volumes over NVMe/TCP, in an emulated guest.
+    Nvme,
 }
 
 /// What to do with the lab.
@@ -105,14 +110,21 @@ impl Lab {
 impl Vm {
     fn run(self) -> Result<()> {
         match self {
-            Self::Image { kinds } => binary().args(["vm", "image"]).args(kinds).run(),
+            Self::Image { emulated: true, .. } => emulated_image(),
+            Self::Image { kinds, .. } => binary().args(["vm", "image"]).args(kinds).run(),
             Self::Run { arguments } => Err(binary().args(["vm", "run"]).args(arguments).replace()),
             Self::Test { part, filter } => {
                 let parts = part.as_ref().map_or(Part::value_variants(), std::slice::from_ref);
                 // The world around the guests has an engine, too.
                 debian::install(debian::HOST)?;
-                openstack(["up"])?;
-                binary().args(["vm", "image", "host"]).args(parts.iter().flat_map(Part::image)).run()?;
+                // An emulated guest has its services inside.
+                if parts.iter().any(|part| *part != Part::Nvme) {
+                    openstack(["up"])?;
+                    binary().args(["vm", "image", "host"]).args(parts.iter().flat_map(Part::image)).run()?;
+                }
+                if parts.contains(&Part::Nvme) {
+                    emulated_image()?;
+                }
                 parts.iter().try_for_each(|part| crate::test::in_guests(*part, filter.as_deref()))
             }
         }
@@ -123,7 +135,7 @@ impl Part {
     /// Of which more guests than hosts it needs an image.
     fn image(&self) -> Option<&'static str> {
         match self {
-            Self::Network => None,
+            Self::Network | Self::Nvme => None,
             Self::Storage => Some("storage"),
         }
     }
@@ -183,6 +195,11 @@ pub(crate) struct Running {
 pub(crate) fn running() -> Result<Running> {
     let told = binary().args(["openstack", "status", "--json"]).output()?;
     serde_json::from_str(&told).context("the lab's own description")
+}
+
+/// What emulated guests boot from.
+fn emulated_image() -> Result<()> {
+    binary().args(["vm", "image", "--emulated"]).run()
 }
 
 fn openstack(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<()> {

@@ -117,8 +117,9 @@ pub(crate) fn in_guests(part: Part, filter: Option<&str>) -> Result<()> {
     let target = match part {
         Part::Network => "network",
         Part::Storage => "storage",
+        Part::Nvme => "nvme",
     };
-    say(&format!("Inside guests on real OpenStack services: {target}"));
+    say(&format!("Inside guests with real OpenStack services: {target}"));
     Cargo::new("test")
         .args(["--locked", "--package", "guests", "--test", target])
         .args(filter)

@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use lab::vm::GuestProcess;
+use lab::vm::{Guest, GuestProcess};
 
 use crate::Instance;
 use crate::probe::Spot;
 
 /// Arguments of the engine. The kernel of guests has no rules of its own for addresses of the internet protocol, and the
 /// engine needs no bridge.
-const ENGINE: [&str; 5] =
+pub const ENGINE: [&str; 5] =
     ["dockerd", "--bridge=none", "--iptables=false", "--ip6tables=false", "--userland-proxy=false"];
 /// How long it may take to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -44,21 +44,9 @@ impl Instance {
             std::thread::sleep(Duration::from_millis(100));
         }
         if self.docker(&["images", "--quiet", "busybox"])?.is_empty() {
-            self.make_image()?;
+            make_image(&self.guest)?;
         }
         Ok(())
-    }
-
-    /// From the guest's own static busybox; no registry is needed.
-    fn make_image(&self) -> Result<()> {
-        let (bin, tar) = (format!("{IMAGE}/bin"), format!("{IMAGE}.tar"));
-        for dir in [&bin, &format!("{IMAGE}/tmp"), &format!("{IMAGE}/etc")] {
-            self.guest.must(&["mkdir", "--parents", dir])?;
-        }
-        self.guest.must(&["cp", "/bin/busybox", &bin])?;
-        self.guest.must(&["chroot", IMAGE, "/bin/busybox", "--install", "-s", "/bin"])?;
-        self.guest.must(&["tar", "--create", "--file", &tar, "--directory", IMAGE, "."])?;
-        self.docker(&["import", &tar, "busybox"]).map(drop)
     }
 
     /// Ends the engine in order; containers end with it.
@@ -159,4 +147,19 @@ impl Instance {
     pub fn remove(&self, container: &str) -> Result<()> {
         self.docker(&["rm", "--force", container]).map(drop)
     }
+}
+
+/// Makes the image `busybox` in a guest whose engine answers, of the guest's own static one; no registry is needed.
+///
+/// # Errors
+/// The command that failed.
+pub fn make_image(guest: &Guest) -> Result<()> {
+    let (bin, tar) = (format!("{IMAGE}/bin"), format!("{IMAGE}.tar"));
+    for dir in [&bin, &format!("{IMAGE}/tmp"), &format!("{IMAGE}/etc")] {
+        guest.must(&["mkdir", "--parents", dir])?;
+    }
+    guest.must(&["cp", "/bin/busybox", &bin])?;
+    guest.must(&["chroot", IMAGE, "/bin/busybox", "--install", "-s", "/bin"])?;
+    guest.must(&["tar", "--create", "--file", &tar, "--directory", IMAGE, "."])?;
+    guest.must(&["docker", "import", &tar, "busybox"]).map(drop)
 }

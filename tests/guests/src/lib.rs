@@ -13,7 +13,7 @@ mod probe;
 pub mod storage;
 mod volumes;
 
-pub use engine::Container;
+pub use engine::{Container, ENGINE, make_image};
 pub use held::{expect_inventory, expect_lines};
 pub use instance::{Card, Instance, InstanceOptions, Wiring};
 pub use neutron::{Network, Neutron, Port, text};

@@ -50,7 +50,7 @@ pub(crate) fn decide(record: &Record, content: &Content, default: Filesystem) ->
             "Cinder volume {id} has no filesystem and was not made by us, so it is not formatted; attach it to a server, run mkfs.ext4 on it, and try again"
         )),
         Content::Filesystem { kind, uuid } => {
-            let Some(filesystem) = Filesystem::of_probed_kind(kind) else {
+            let Some(filesystem) = Filesystem::of_probed_kind(kind).filter(|f| !f.is_shared()) else {
                 return Err(format!("its filesystem is {kind}; only ext4, xfs and btrfs are mounted"));
             };
             let expected = match record.format.split_once(':') {

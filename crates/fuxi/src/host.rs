@@ -137,7 +137,7 @@ impl HostStorage for LocalHost {
     async fn format(&self, device: &Device, filesystem: Filesystem, uuid: Uuid) -> HostResult<()> {
         let device = device.clone();
         blocking(move || match host_storage::probe(reopen(&device)?)? {
-            Probe::Blank(proof) => host_storage::make_filesystem(proof, filesystem, uuid),
+            Probe::Blank(proof) => host_storage::make_filesystem(proof, filesystem, uuid, ""),
             other => Err(HostError::WrongDevice {
                 path: device.path,
                 volume: device.volume,

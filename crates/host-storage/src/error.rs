@@ -74,6 +74,30 @@ pub enum Error {
         /// Its message, one line.
         reason: String,
     },
+    /// A filesystem with errors that take a person's decision.
+    #[error(
+        "the filesystem on {path} is damaged and nothing was changed that needs a decision: {reason}; attach the volume to a server and run e2fsck on it"
+    )]
+    Damaged {
+        /// The device.
+        path: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// The kernel refuses to mount a filesystem.
+    #[error("cannot mount {filesystem} of {device} on {path}: {source}; {advice}")]
+    Mount {
+        /// The device.
+        device: PathBuf,
+        /// The mountpoint.
+        path: PathBuf,
+        /// The filesystem.
+        filesystem: crate::Filesystem,
+        /// The kernel's answer.
+        source: std::io::Error,
+        /// What to do.
+        advice: &'static str,
+    },
     /// The mount is not what was asked for.
     #[error("{path} does not show {device}: {reason}; unmount it and try again")]
     NotMounted {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A filesystem this project makes and mounts.
+/// A filesystem this project mounts; it makes those of [`Filesystem::ALL`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Filesystem {
@@ -15,10 +15,14 @@ pub enum Filesystem {
     Xfs,
     /// Btrfs on one device.
     Btrfs,
+    /// OCFS2, which several hosts write at once; mounted where it is, never made.
+    Ocfs2,
+    /// GFS2, likewise.
+    Gfs2,
 }
 
 impl Filesystem {
-    /// All of them.
+    /// Those that are made.
     pub const ALL: [Self; 3] = [Self::Ext4, Self::Xfs, Self::Btrfs];
 
     /// The kernel's name of it.
@@ -28,7 +32,21 @@ impl Filesystem {
             Self::Ext4 => "ext4",
             Self::Xfs => "xfs",
             Self::Btrfs => "btrfs",
+            Self::Ocfs2 => "ocfs2",
+            Self::Gfs2 => "gfs2",
         }
+    }
+
+    /// Several hosts may write to it at once, because they come to terms among themselves.
+    #[must_use]
+    pub fn is_shared(self) -> bool {
+        matches!(self, Self::Ocfs2 | Self::Gfs2)
+    }
+
+    /// The filesystem of that name, of those that are mounted.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().chain([Self::Ocfs2, Self::Gfs2]).find(|f| f.name() == name)
     }
 
     /// The filesystem that mounts what blkid reports as `kind`, if it is one of ours.
@@ -39,6 +57,8 @@ impl Filesystem {
             "ext2" | "ext3" | "ext4" => Some(Self::Ext4),
             "xfs" => Some(Self::Xfs),
             "btrfs" => Some(Self::Btrfs),
+            "ocfs2" => Some(Self::Ocfs2),
+            "gfs2" => Some(Self::Gfs2),
             _ => None,
         }
     }

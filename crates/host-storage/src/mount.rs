@@ -7,15 +7,16 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, UnmountFlags};
+use rustix::mount::UnmountFlags;
 
+use crate::mount_options::split;
 use crate::{BlockDevice, DeviceNumber, Error, Filesystem, Mount, Result, own_mounts};
 
-/// Mounts the device on an existing directory, with the filesystem that was *probed* on it. `options` are the
-/// filesystem's own, such as `nouuid`; empty for none. What is mounted there already is verified and kept.
+/// Mounts the device on an existing directory, with the filesystem that was *probed* on it. `options` are words such as
+/// `noatime` or `nouuid`; empty for none. What is mounted there already is verified and kept.
 ///
 /// # Errors
-/// [`Error::Io`] with the kernel's answer; [`Error::NotMounted`] when the result is not the mount asked for.
+/// [`Error::Mount`] with the kernel's answer; [`Error::NotMounted`] when the result is not the mount asked for.
 pub fn mount(device: &BlockDevice, filesystem: Filesystem, options: &str, mountpoint: &Path) -> Result<()> {
     if verify_mounted(device, mountpoint).is_ok() {
         return Ok(());
@@ -23,14 +24,35 @@ pub fn mount(device: &BlockDevice, filesystem: Filesystem, options: &str, mountp
     if is_mountpoint(mountpoint)? {
         return Err(not_mounted(device, mountpoint, "another filesystem is mounted there"));
     }
+    let (flags, options) = split(options);
     let options = CString::new(options).map_err(|e| Error::io("mount", mountpoint, e))?;
     let data = (!options.is_empty()).then_some(options.as_c_str());
-    rustix::mount::mount(device.path(), mountpoint, filesystem.name(), MountFlags::empty(), data)
-        .map_err(|e| Error::io("mount on", mountpoint, e))?;
+    rustix::mount::mount(device.path(), mountpoint, filesystem.name(), flags, data).map_err(|errno| {
+        Error::Mount {
+            device: device.path().to_owned(),
+            path: mountpoint.to_owned(),
+            filesystem,
+            source: errno.into(),
+            advice: advice(filesystem, errno),
+        }
+    })?;
     // A mount that cannot be proven is not left behind.
     verify_mounted(device, mountpoint).inspect_err(|_| {
         let _ = rustix::mount::unmount(mountpoint, UnmountFlags::NOFOLLOW);
     })
+}
+
+fn advice(filesystem: Filesystem, errno: Errno) -> &'static str {
+    match errno {
+        Errno::NODEV => "this kernel has no such filesystem; load its module, or use another host",
+        // Two filesystems of one UUID are one to btrfs.
+        Errno::EXIST if filesystem == Filesystem::Btrfs => {
+            "a copy of a btrfs is not mounted beside its original; unmount that, or copy an ext4 or XFS"
+        }
+        Errno::ACCESS | Errno::ROFS => "the device is read-only; attach the volume for writing",
+        Errno::BUSY => "something else has the device; stop that, then try again",
+        _ => "nothing was changed; the kernel's log says more (dmesg)",
+    }
 }
 
 /// Proves that the mountpoint shows this device: the topmost mount there, by mount id, belongs to it.

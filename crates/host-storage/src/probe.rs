@@ -6,9 +6,12 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use crate::program::Program;
 use crate::{BlockDevice, DeviceNumber, Error, Result, signature};
+
+const LOOKS_WITHIN: Duration = Duration::from_secs(60);
 
 const MIB: u64 = 1 << 20;
 const BLOCK: u64 = 4096;
@@ -155,22 +158,14 @@ enum Blkid {
 
 /// Low-level probing by util-linux's blkid, which bypasses its cache with `-p`. Exit codes as in blkid(8).
 fn blkid(device: &BlockDevice) -> Result<Blkid> {
-    let output = Command::new("blkid")
-        .args(["-p", "-o", "export"])
-        .arg(device.path())
-        .env("LC_ALL", "C")
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|e| spawn_error("blkid", "util-linux", device, e))?;
-    match output.status.code() {
-        Some(0) => Ok(found(&String::from_utf8_lossy(&output.stdout))),
+    let path = device.path();
+    let blkid = Program { name: "blkid", package: "util-linux", on: path, within: LOOKS_WITHIN };
+    let ended = blkid.run(&["-p", "-o", "export", &path.to_string_lossy()])?;
+    match ended.status.code() {
+        Some(0) => Ok(found(&ended.stdout)),
         Some(2) => Ok(Blkid::Nothing),
         Some(8) => Ok(Blkid::Foreign { what: "several contradicting signatures".into() }),
-        _ => Err(Error::Tool {
-            program: "blkid",
-            path: device.path().to_owned(),
-            reason: one_line(&output.stderr, output.status),
-        }),
+        _ => Err(Error::Tool { program: blkid.name, path: path.to_owned(), reason: ended.said }),
     }
 }
 
@@ -189,23 +184,4 @@ fn found(text: &str) -> Blkid {
         // It found something it does not name; that is enough not to be blank.
         Blkid::Foreign { what: "an unnamed signature".into() }
     }
-}
-
-pub(crate) fn spawn_error(
-    program: &'static str,
-    package: &'static str,
-    device: &BlockDevice,
-    error: std::io::Error,
-) -> Error {
-    if error.kind() == std::io::ErrorKind::NotFound {
-        Error::ToolMissing { program, package }
-    } else {
-        Error::Tool { program, path: device.path().to_owned(), reason: error.to_string() }
-    }
-}
-
-pub(crate) fn one_line(stderr: &[u8], status: std::process::ExitStatus) -> String {
-    let text = String::from_utf8_lossy(stderr);
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.is_empty() { status.to_string() } else { line.chars().take(300).collect() }
 }

@@ -3,94 +3,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod common;
+
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use host_storage::{BlockDevice, Error, Filesystem, Probe, local, probe};
+use host_storage::{Error, Filesystem, Probe, local, probe};
 use uuid::Uuid;
 
-const MIB: u64 = 1 << 20;
-const VOLUME: &str = "0f0f0f0f-1111-4222-8333-444444444444";
-
-/// Runs the test again in its own mount namespace; true in there.
-fn in_own_namespace(test: &str) -> bool {
-    const INSIDE: &str = "HOST_STORAGE_TEST_INSIDE";
-    if std::env::var_os(INSIDE).is_some() {
-        return true;
-    }
-    let status = Command::new("unshare")
-        .args(["--mount", "--propagation", "private"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(INSIDE, "1")
-        .status()
-        .unwrap();
-    assert!(status.success(), "{test} failed inside its namespace");
-    false
-}
-
-/// A sparse file on a loop device, both gone when it is dropped.
-struct Loop {
-    device: PathBuf,
-    file: PathBuf,
-    dir: tempfile::TempDir,
-}
-
-impl Loop {
-    fn new(size: u64) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join(format!("volume-{VOLUME}"));
-        File::create(&file).unwrap().set_len(size).unwrap();
-        let output = Command::new("losetup").args(["--find", "--show"]).arg(&file).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let device = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim());
-        Self { device, file, dir }
-    }
-
-    fn open(&self) -> BlockDevice {
-        BlockDevice::open(&self.device).unwrap()
-    }
-
-    fn probe(&self) -> Probe {
-        probe(self.open()).unwrap()
-    }
-
-    fn write(&self, at: u64, bytes: &[u8]) {
-        let device = File::options().write(true).open(&self.device).unwrap();
-        device.write_all_at(bytes, at).unwrap();
-        device.sync_all().unwrap();
-    }
-
-    fn run(&self, program: &str, arguments: &[&str]) {
-        let mut command = Command::new(program);
-        command.args(arguments).arg(&self.device).stdout(Stdio::null()).stderr(Stdio::null());
-        assert!(command.status().unwrap().success(), "{program}");
-    }
-
-    /// A filesystem of ours on it, with a UUID of its own: mkfs.btrfs refuses one that the host has elsewhere.
-    fn format(&self, filesystem: Filesystem) -> Uuid {
-        let Probe::Blank(proof) = self.probe() else { panic!("not blank") };
-        let uuid = Uuid::new_v4();
-        host_storage::make_filesystem(proof, filesystem, uuid).unwrap();
-        uuid
-    }
-
-    fn base(&self) -> PathBuf {
-        host_storage::share(&self.dir.path().join("volumes")).unwrap()
-    }
-}
-
-impl Drop for Loop {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.dir.path().join("volumes/v")).stderr(Stdio::null()).status();
-        let base = self.dir.path().join("volumes");
-        let _ = host_storage::remove_mountpoint(&base, "v");
-        let _ = Command::new("umount").arg(&base).stderr(Stdio::null()).status();
-        let _ = Command::new("losetup").arg("--detach").arg(&self.device).status();
-    }
-}
+use common::{Loop, MIB, VOLUME, in_own_namespace};
 
 fn assert_not_blank(found: &Probe, context: &str) {
     assert!(matches!(found, Probe::Foreign { .. } | Probe::Filesystem { .. }), "{context}: {found:?}");
@@ -282,7 +205,7 @@ fn mkfs_refuses_what_came_between_proof_and_mkfs() {
         image.as_file().set_len(320 * MIB).unwrap();
         assert!(Command::new("mkfs.ext4").arg("-q").arg(image.path()).status().unwrap().success());
         disk.write(0, &std::fs::read(image.path()).unwrap());
-        let error = host_storage::make_filesystem(proof, filesystem, Uuid::new_v4()).unwrap_err();
+        let error = host_storage::make_filesystem(proof, filesystem, Uuid::new_v4(), "").unwrap_err();
         assert!(matches!(error, Error::Tool { .. }), "{error}");
         assert!(matches!(disk.probe(), Probe::Filesystem { kind, .. } if kind == "ext4"));
     }
@@ -313,7 +236,7 @@ fn a_mounted_filesystem_grows_with_its_device() {
     for filesystem in [Filesystem::Ext4, Filesystem::Xfs, Filesystem::Btrfs] {
         let disk = Loop::new(512 * MIB);
         let Probe::Blank(proof) = disk.probe() else { panic!("not blank") };
-        host_storage::make_filesystem(proof, filesystem, Uuid::new_v4()).unwrap();
+        host_storage::make_filesystem(proof, filesystem, Uuid::new_v4(), "").unwrap();
         let mountpoint = disk.dir.path().join("mnt");
         std::fs::create_dir(&mountpoint).unwrap();
         host_storage::mount(&disk.open(), filesystem, "", &mountpoint).unwrap();

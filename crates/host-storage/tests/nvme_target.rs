@@ -185,7 +185,7 @@ fn a_volume_comes_by_one_portal_is_used_grows_and_goes() {
     timed("connect again", || connect(&machine, &connection, VOLUME, SIZE).unwrap());
     assert_eq!(controllers(), 1);
     let Probe::Blank(proof) = host_storage::probe(device).unwrap() else { panic!("not blank") };
-    host_storage::make_filesystem(proof, Filesystem::Ext4, uuid::Uuid::new_v4()).unwrap();
+    host_storage::make_filesystem(proof, Filesystem::Ext4, uuid::Uuid::new_v4(), "").unwrap();
     let at = tempfile::tempdir().unwrap();
     let device = prove(&machine, &connection.link, &path, VOLUME, SIZE).unwrap();
     host_storage::mount(&device, Filesystem::Ext4, "", at.path()).unwrap();

@@ -12,7 +12,7 @@ use rustix::fs::MemfdFlags;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::program::Invocation;
-use crate::probe::one_line;
+use crate::program::one_line;
 use crate::{Error, Result};
 
 /// How long a killed program may take to end before it is left to itself.

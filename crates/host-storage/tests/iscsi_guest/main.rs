@@ -96,7 +96,7 @@ fn assert_nothing_is_left() {
 fn filesystem_on(device: BlockDevice) -> PathBuf {
     let path = device.path().to_owned();
     let Probe::Blank(proof) = probe(device).unwrap() else { panic!("it is not blank") };
-    make_filesystem(proof, Filesystem::Ext4, Uuid::new_v4()).unwrap();
+    make_filesystem(proof, Filesystem::Ext4, Uuid::new_v4(), "").unwrap();
     path
 }
 

@@ -42,6 +42,7 @@ impl Core {
                 .into_iter()
                 .map(|(k, v)| (k.to_owned(), v.to_owned()))
                 .collect();
+        metadata.extend(marks.of_request(&record.request, None));
         if !record.before.is_empty() {
             let before = serde_json::to_string(&record.before).unwrap_or_default();
             if before.len() > LONGEST {

@@ -48,8 +48,10 @@ impl Core {
             return Ok(None);
         }
         // Mounting what is mounted proves it; what somebody unmounted under a living container comes back.
-        let options = mount_options(record, filesystem);
-        let path = self.host.mount(device, filesystem, options, &name).await.map_err(failed)?;
+        let options = mount_options(record, filesystem).map_err(|reason| Error::refused(&name, reason))?;
+        self.host.mount(device, filesystem, &options, &name).await.map_err(failed)?;
+        let path = self.place(record);
+        self.grow(record, device, filesystem).await;
         let count = record.references.entry(id.to_owned()).or_default();
         *count = count.saturating_add(1);
         record.doubtful |= *count > 1;
@@ -105,9 +107,7 @@ impl Core {
             ));
         }
         link.map_err(|e| Error::host(&name, e))?;
-        if record.multiattach {
-            self.refuse_second_writer(record, &claim.id).await?;
-        }
+        self.refuse_bad_company(record, &claim.id).await?;
         // At the same time, because one waits for the cloud and the other for this host. Nothing is written to the device
         // before the claim is complete: until then another host may take it for a lost one of its own and end it.
         let seen = record.clone();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use openstack::Result;
-use openstack::block_storage::{Attachment, Client, NewAttachment, NewVolume, Snapshot, Volume};
+use openstack::block_storage::{Attachment, Client, NewAttachment, NewVolume, Snapshot, Volume, VolumeType};
 
 use crate::BlockStorage;
 
@@ -36,6 +36,12 @@ impl BlockStorage for Client {
     }
     async fn list_attachments(&self, volume: &str) -> Result<Vec<Attachment>> {
         Client::list_attachments(self, volume).await
+    }
+    async fn list_attachments_in_detail(&self, volume: &str) -> Result<Vec<Attachment>> {
+        Client::list_attachments_in_detail(self, volume).await
+    }
+    async fn list_volume_types(&self) -> Result<Vec<VolumeType>> {
+        Client::list_volume_types(self).await
     }
     async fn delete_attachment(&self, id: &str) -> Result<()> {
         Client::delete_attachment(self, id).await

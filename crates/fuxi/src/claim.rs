@@ -45,7 +45,12 @@ impl Core {
         let host = connector.get("host").and_then(Value::as_str).unwrap_or_default();
         let place = holder::place(host, &self.host.mountpoint(name));
         connector.insert("mountpoint".to_owned(), place.into());
-        let new = NewAttachment { volume_uuid: record.id().to_owned(), connector, mode: "rw" };
+        let mode = if record.is_reader() { "ro" } else { "rw" };
+        if record.is_reader() {
+            // The storage may hold it to that; what the attachment says is for the other hosts.
+            connector.insert("mode".to_owned(), mode.into());
+        }
+        let new = NewAttachment { volume_uuid: record.id().to_owned(), connector, mode };
         match self.cloud.create_attachment(&new).await {
             Ok(attachment) => Ok(Claim { id: attachment.id, connection: attachment.connection_info }),
             Err(error) if error.effect_unknown() => {

@@ -1,6 +1,6 @@
 //! Whether a device may be mounted or formatted: the one place where that is decided.
 
-use host_storage::Filesystem;
+use host_storage::{Filesystem, check_mount_options, reader_options};
 use uuid::Uuid;
 
 use crate::Content;
@@ -41,6 +41,14 @@ pub(crate) fn decide(record: &Record, content: &Content, default: Filesystem) ->
         Content::Foreign(what) => {
             Err(format!("its device carries {what}, which cannot be mounted; nothing was changed"))
         }
+        Content::Blank if record.is_reader() => {
+            Err("it is only to be read (ro) and its device is blank; nothing was changed, check the storage"
+                .into())
+        }
+        Content::Blank if record.is_shared() => Err(format!(
+            "its device is blank, and {0} is never made here; make it with mkfs.{0} on one of its hosts",
+            record.filesystem(default)
+        )),
         Content::Blank if record.is_pending() => Ok(Action::Format(record.filesystem(default))),
         Content::Blank if record.origin == Origin::Created && !record.is_inherited() => Err(format!(
             "it was formatted before ({}) but its device is blank now; nothing was changed, check the storage",
@@ -50,9 +58,21 @@ pub(crate) fn decide(record: &Record, content: &Content, default: Filesystem) ->
             "Cinder volume {id} has no filesystem and was not made by us, so it is not formatted; attach it to a server, run mkfs.ext4 on it, and try again"
         )),
         Content::Filesystem { kind, uuid } => {
-            let Some(filesystem) = Filesystem::of_probed_kind(kind).filter(|f| !f.is_shared()) else {
+            let Some(filesystem) = Filesystem::of_probed_kind(kind) else {
                 return Err(format!("its filesystem is {kind}; only ext4, xfs and btrfs are mounted"));
             };
+            // Other hosts may be writing, so the two must not be taken for each other.
+            if filesystem.is_shared() != record.is_shared() {
+                return Err(if filesystem.is_shared() {
+                    format!(
+                        "its filesystem is {kind}, which is mounted only when asked for; remove it and adopt it with fstype={kind}"
+                    )
+                } else {
+                    format!(
+                        "it was to carry a filesystem that several hosts write but carries {kind}; nothing was changed"
+                    )
+                });
+            }
             let expected = match record.format.split_once(':') {
                 Some((_, marked)) => Some(marked.to_owned()),
                 None if record.is_pending() => Some(filesystem_uuid(id).hyphenated().to_string()),
@@ -64,8 +84,8 @@ pub(crate) fn decide(record: &Record, content: &Content, default: Filesystem) ->
                 ));
             }
             match record.request.filesystem {
-                Some(asked) if record.origin != Origin::Created && asked != filesystem => Err(format!(
-                    "it was adopted with fstype={asked} but carries {kind}; remove it and adopt it with fstype={filesystem}"
+                Some(asked) if !record.is_ours_by_mark() && asked != filesystem => Err(format!(
+                    "it was asked for with fstype={asked} but carries {kind}; remove it and ask for it with fstype={filesystem}"
                 )),
                 _ => Ok(Action::Mount(filesystem)),
             }
@@ -73,7 +93,20 @@ pub(crate) fn decide(record: &Record, content: &Content, default: Filesystem) ->
     }
 }
 
-/// Mount options: a copy has its source's UUID, which XFS refuses while the source is mounted.
-pub(crate) fn mount_options(record: &Record, filesystem: Filesystem) -> &'static str {
-    if filesystem == Filesystem::Xfs && record.is_inherited() { "nouuid" } else { "" }
+/// Words for the mount: a reader's, the user's, and what lets an XFS be mounted beside the one it is a copy of, which
+/// only what we made ourselves cannot be.
+pub(crate) fn mount_options(record: &Record, filesystem: Filesystem) -> Result<String, String> {
+    let mut words = Vec::new();
+    if record.is_reader() {
+        words.push(reader_options(filesystem));
+    }
+    if filesystem == Filesystem::Xfs && !record.is_ours_by_mark() {
+        words.push("nouuid");
+    }
+    if let Some(text) = &record.request.mount_options {
+        check_mount_options(Some(filesystem), text)
+            .map_err(|reason| format!("mountopts={text}: {reason}"))?;
+        words.push(text);
+    }
+    Ok(words.join(","))
 }

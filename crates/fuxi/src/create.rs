@@ -1,8 +1,11 @@
 //! Making a volume.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use host_storage::Filesystem;
 use openstack::block_storage::{NewVolume, Volume};
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::marks::{INHERITED, PENDING};
@@ -48,36 +51,63 @@ impl Core {
 
     async fn make(&self, name: &str, mut request: Request) -> Result<()> {
         let settings = &self.settings;
-        if let (Some(source), None) = (&request.source_volid, request.size) {
-            let source = self
-                .cloud
-                .get_volume(source)
-                .await
-                .map_err(|e| Error::cloud(name, "find source_volid", e))?;
-            request.size = Some(source.size);
+        if !settings.implicit_create && request == Request::default() {
+            return Err(Error::refused(
+                name,
+                "there is no such volume, and implicit_create = false forbids to make one by the way; docker volume create -d fuxi -o size=... makes it",
+            ));
         }
-        let size = request.size.unwrap_or(settings.default_size);
-        request.volume_type = request.volume_type.or_else(|| settings.default_volume_type.clone());
-        request.availability_zone =
-            request.availability_zone.or_else(|| settings.default_availability_zone.clone());
         // Only the blank is ours to format; what is copied has its filesystem already.
         let filesystem = request.filesystem.unwrap_or(settings.default_filesystem);
+        if !request.is_copy() {
+            request.check_filesystem(name, filesystem)?;
+        }
+        let copied = match &request.snapshot_of {
+            Some(text) => Some(self.source_of_copy(name, text).await?),
+            None => None,
+        };
+        let size = match request.size {
+            Some(size) => size,
+            None => match &copied {
+                Some(source) => source.size,
+                None => self.size_of_source(name, &request).await?.unwrap_or(settings.default_size),
+            },
+        };
+        let multiattach = self.multiattach_type(name, &request).await?;
+        request.volume_type =
+            multiattach.or(request.volume_type).or_else(|| settings.default_volume_type.clone());
+        request.availability_zone =
+            request.availability_zone.or_else(|| settings.default_availability_zone.clone());
         let format = if request.is_copy() { INHERITED } else { PENDING };
 
         let mut record = Record::new(name, Stage::Creating, Origin::Created, request.clone());
         record.size = size;
         record.format = format.to_owned();
-        let new = NewVolume {
+        record.copied_from = copied.map(|source| source.id);
+        // What is on a copy is known once it is mounted.
+        let made = request.filesystem.or_else(|| (!request.is_copy()).then_some(filesystem));
+        let mut metadata = self.marks.for_new(name, made.map(Filesystem::name), format, &record.token);
+        metadata.extend(self.marks.of_request(&request, record.copied_from.as_deref()));
+        let mut new = NewVolume {
             name: name.to_owned(),
             size,
-            metadata: self.marks.for_new(name, filesystem.name(), format, &record.token),
+            metadata,
+            hints: hints(&request.hints),
             description: request.description,
             volume_type: request.volume_type,
             availability_zone: request.availability_zone,
             snapshot_id: request.snapshot_id,
             source_volid: request.source_volid,
+            image: request.image,
+            group_id: request.group,
         };
         self.ledger.save(&record)?;
+        if let Some(source) = record.copied_from.clone() {
+            match self.snapshot_to_copy(&record, &source).await {
+                Ok(snapshot) => new.snapshot_id = Some(snapshot.id),
+                Err(error) => return Err(self.undo(record, error).await),
+            }
+        }
         let lost = match self.cloud.create_volume(&new).await {
             Ok(volume) => {
                 record.volume_id = Some(volume.id);
@@ -85,27 +115,47 @@ impl Core {
             }
             Err(error) if error.effect_unknown() => Some(error),
             Err(error) => {
+                let error = Error::cloud(name, "create it", error);
+                if record.copied_from.is_some() {
+                    return Err(self.undo(record, error).await);
+                }
                 self.ledger.remove(name)?;
-                return Err(Error::cloud(name, "create it", error));
+                return Err(error);
             }
         };
         if let Err(error) = self.ledger.save(&record) {
-            self.ledger.remember(&record);
             // The journal still says `creating` with our token, so the next start would find it too.
-            if let Err(again) = self.finish_creating(record, true).await {
-                tracing::warn!(volume = name, error = %again, "cannot undo yet, tried again later");
-            }
-            return Err(error);
+            self.ledger.remember(&record);
+            return Err(self.undo(record, error).await);
         }
         match self.await_made(&mut record, lost).await {
             Ok(()) => Ok(()),
-            Err(error) => {
-                if let Err(again) = self.finish_creating(record, true).await {
-                    tracing::warn!(volume = name, error = %again, "cannot undo yet, tried again later");
-                }
-                Err(error)
-            }
+            Err(error) => Err(self.undo(record, error).await),
         }
+    }
+
+    /// Takes back what was begun, for the error that ended it.
+    async fn undo(&self, record: Record, error: Error) -> Error {
+        let name = record.name.clone();
+        if let Err(again) = self.finish_creating(record, true).await {
+            tracing::warn!(volume = name, error = %again, "cannot undo yet, tried again later");
+        }
+        error
+    }
+
+    /// GiB, of what the volume is made from; Cinder looks after an image's.
+    async fn size_of_source(&self, name: &str, request: &Request) -> Result<Option<u64>> {
+        if let Some(id) = &request.source_volid {
+            let source =
+                self.cloud.get_volume(id).await.map_err(|e| Error::cloud(name, "find source_volid", e))?;
+            return Ok(Some(source.size));
+        }
+        if let Some(id) = &request.snapshot_id {
+            let source =
+                self.cloud.get_snapshot(id).await.map_err(|e| Error::cloud(name, "find snapshot_id", e))?;
+            return Ok(Some(source.size));
+        }
+        Ok(None)
     }
 
     /// Watches the volume until it is available. The list by name shows twins too: of several, the oldest stays, and
@@ -167,6 +217,8 @@ impl Core {
             }
             if ours.status == "available" {
                 match winner.filter(|w| !own(w)) {
+                    // It may still fail, and then ours is the one that stays.
+                    Some(twin) if twin.status == "creating" => {}
                     Some(twin) => {
                         let twin = Record::of_marked(&self.marks, &name, twin);
                         let request = record.request.clone();
@@ -175,6 +227,7 @@ impl Core {
                     }
                     None => {
                         record.learn(&self.marks, ours);
+                        self.end_copy(record).await;
                         record.stage = Stage::Ready;
                         return self.ledger.save(record);
                     }
@@ -223,10 +276,20 @@ impl Core {
         if let Some(error) = busy {
             return Err(Error::cloud(name, "take back the unfinished volume", error));
         }
+        self.drop_copy_snapshot(&record).await?;
         let late = i64::try_from(self.settings.lost_after.as_secs()).unwrap_or(i64::MAX);
         if !own.is_empty() || record.volume_id.is_some() || give_up || record.age() > late {
             self.ledger.remove(name)?;
         }
         Ok(())
     }
+}
+
+/// As Cinder's scheduler reads them: those of its own filters are lists of ids.
+fn hints(asked: &BTreeMap<String, String>) -> BTreeMap<String, Value> {
+    let value = |key: &str, text: &str| match key {
+        "same_host" | "different_host" => json!(text.split(',').collect::<Vec<_>>()),
+        _ => json!(text),
+    };
+    asked.iter().map(|(key, text)| (key.clone(), value(key, text))).collect()
 }

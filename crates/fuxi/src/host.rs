@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use host_storage::connector::{self, Connection, Link, Machine};
-use host_storage::{BlockDevice, Error as HostError, Filesystem, Probe, Usage};
+use host_storage::{BlockDevice, Error as HostError, Filesystem, Probe, Root, Subdirectory, Usage};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -52,8 +52,9 @@ pub(crate) async fn blocking<T: Send + 'static>(
 
 /// The device, if it is still the one that was proven.
 fn reopen(device: &Device) -> HostResult<BlockDevice> {
-    let found =
-        connector::prove(&Machine::default(), &device.link, &device.path, &device.volume, device.size)?;
+    // A volume may be extended while it is attached, by anybody; it never shrinks.
+    let size = BlockDevice::open(&device.path).map_or(device.size, |d| d.size().max(device.size));
+    let found = connector::prove(&Machine::default(), &device.link, &device.path, &device.volume, size)?;
     if found.number() == device.number {
         return Ok(found);
     }
@@ -134,10 +135,16 @@ impl HostStorage for LocalHost {
         .await
     }
 
-    async fn format(&self, device: &Device, filesystem: Filesystem, uuid: Uuid) -> HostResult<()> {
-        let device = device.clone();
+    async fn format(
+        &self,
+        device: &Device,
+        filesystem: Filesystem,
+        uuid: Uuid,
+        options: &str,
+    ) -> HostResult<()> {
+        let (device, options) = (device.clone(), options.to_owned());
         blocking(move || match host_storage::probe(reopen(&device)?)? {
-            Probe::Blank(proof) => host_storage::make_filesystem(proof, filesystem, uuid, ""),
+            Probe::Blank(proof) => host_storage::make_filesystem(proof, filesystem, uuid, &options),
             other => Err(HostError::WrongDevice {
                 path: device.path,
                 volume: device.volume,
@@ -165,6 +172,29 @@ impl HostStorage for LocalHost {
             Ok(path)
         })
         .await
+    }
+
+    async fn check(&self, device: &Device, filesystem: Filesystem, reader: bool) -> HostResult<()> {
+        let device = device.clone();
+        blocking(move || {
+            let found = reopen(&device)?;
+            if reader {
+                host_storage::check_for_reader(&found, filesystem)
+            } else {
+                host_storage::check(&found, filesystem).map(drop)
+            }
+        })
+        .await
+    }
+
+    async fn arrange(
+        &self,
+        name: &str,
+        root: &Root,
+        subdirectory: &Subdirectory,
+    ) -> HostResult<Option<String>> {
+        let (path, root, subdirectory) = (self.base.join(name), root.clone(), subdirectory.clone());
+        blocking(move || host_storage::arrange(&path, &root, &subdirectory)).await
     }
 
     async fn usage(&self, device: &Device, name: &str) -> HostResult<Usage> {

@@ -10,6 +10,7 @@ mod attach;
 mod cinder;
 mod claim;
 mod content;
+mod copy;
 mod create;
 mod detach;
 mod dispatch;
@@ -32,6 +33,7 @@ mod seams;
 mod service;
 mod settings;
 pub mod share;
+mod sharing;
 mod status;
 #[cfg(test)]
 mod testing;

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use host_storage::Filesystem;
 use openstack::block_storage::Volume;
 
 use crate::record::Origin;
+use crate::request::Request;
 
 /// Whose the volume is; the name of the key is Fuxi's.
 pub(crate) const FROM: &str = "volume_from";
@@ -30,6 +32,18 @@ pub(crate) struct Marks {
     pub(crate) request: String,
     /// Values of the user's that our keys replaced, as JSON.
     pub(crate) before: String,
+    /// Words for every mount of it, on any host.
+    mount_options: String,
+    /// Options of its mkfs, for the host that mounts it first.
+    mkfs_options: String,
+    /// `uid:gid:mode` of its root, likewise; what was not asked for is empty.
+    root: String,
+    /// The directory in it that containers see; `/` once it is known to be the whole.
+    pub(crate) subdirectory: String,
+    /// `ro`: only ever read; a filesystem's name: written by several hosts at once.
+    access: String,
+    /// What `snapshot_of` named, and the id of that volume.
+    source: String,
 }
 
 impl Marks {
@@ -41,6 +55,12 @@ impl Marks {
             origin: key("origin"),
             request: key("request"),
             before: key("before"),
+            mount_options: key("mountopts"),
+            mkfs_options: key("mkfsopts"),
+            root: key("root"),
+            subdirectory: key("subdir"),
+            access: key("access"),
+            source: key("source"),
         }
     }
 
@@ -86,25 +106,90 @@ impl Marks {
     pub(crate) fn for_new(
         &self,
         name: &str,
-        filesystem: &str,
+        filesystem: Option<&str>,
         format: &str,
         request: &str,
     ) -> BTreeMap<String, String> {
-        [
-            (FROM, self.label.as_str()),
-            (NAME, name),
-            (FSTYPE, filesystem),
-            (&self.format, format),
-            (&self.request, request),
-        ]
-        .into_iter()
-        .map(|(k, v)| (k.to_owned(), v.to_owned()))
-        .collect()
+        [(FROM, self.label.as_str()), (NAME, name), (&self.format, format), (&self.request, request)]
+            .into_iter()
+            .chain(filesystem.map(|filesystem| (FSTYPE, filesystem)))
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
+            .collect()
     }
 
     /// The keys an adoption writes, in the order in which they are taken away again: those that make the volume
     /// discoverable go last.
-    pub(crate) fn of_adoption(&self) -> [&str; 4] {
-        [&self.before, &self.origin, NAME, FROM]
+    pub(crate) fn of_adoption(&self) -> [&str; 7] {
+        [&self.before, &self.mount_options, &self.subdirectory, &self.access, &self.origin, NAME, FROM]
+    }
+
+    /// What another host has to know of the request.
+    pub(crate) fn of_request(
+        &self,
+        request: &Request,
+        copied_from: Option<&str>,
+    ) -> BTreeMap<String, String> {
+        let id = |n: Option<u32>| n.map(|n| n.to_string()).unwrap_or_default();
+        let mode = request.mode.map(|m| format!("{m:04o}")).unwrap_or_default();
+        let shaped = request.uid.is_some() || request.gid.is_some() || request.mode.is_some();
+        let source = request.snapshot_of.as_ref().zip(copied_from);
+        [
+            (&self.mount_options, request.mount_options.clone()),
+            (&self.mkfs_options, request.mkfs_options.clone()),
+            (&self.root, shaped.then(|| format!("{}:{}:{mode}", id(request.uid), id(request.gid)))),
+            (&self.subdirectory, request.subdirectory.clone()),
+            (&self.access, access(request)),
+            (&self.source, source.map(|(text, id)| format!("{text} {id}"))),
+        ]
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.clone(), value?)))
+        .collect()
+    }
+
+    /// What the maker's request said of use; nothing that cannot be is believed.
+    pub(crate) fn request_of(&self, volume: &Volume) -> Request {
+        let value = |key: &str| volume.metadata.get(key);
+        // In words of the user, so that they are checked like his.
+        let mut words = BTreeMap::new();
+        let mut add = |key: &str, value: &str| {
+            if !value.is_empty() {
+                words.insert(key.to_owned(), value.to_owned());
+            }
+        };
+        for (key, mark) in [
+            ("mountopts", &self.mount_options),
+            ("mkfsopts", &self.mkfs_options),
+            ("subdir", &self.subdirectory),
+        ] {
+            add(key, value(mark).map_or("", String::as_str));
+        }
+        let root = value(&self.root).map_or("", String::as_str);
+        root.split(':').zip(["uid", "gid", "mode"]).for_each(|(value, key)| add(key, value));
+        let parsed = Request::parse("v", &words).unwrap_or_else(|error| {
+            tracing::warn!(volume = volume.id, %error, "its marks cannot be read and do not count");
+            Request::default()
+        });
+        let access = value(&self.access);
+        let shared = access.and_then(|a| Filesystem::named(a)).filter(|f| f.is_shared());
+        Request {
+            // What says anything else is not to be written to, whatever that is.
+            read_only: access.filter(|_| shared.is_none()).map(|_| true),
+            filesystem: shared,
+            snapshot_of: value(&self.source).and_then(|s| s.split_once(' ')).map(|(text, _)| text.to_owned()),
+            ..parsed
+        }
+    }
+
+    /// The volume it was copied from by way of a snapshot of ours.
+    pub(crate) fn copied_from(&self, volume: &Volume) -> Option<String> {
+        volume.metadata.get(&self.source)?.split_once(' ').map(|(_, id)| id.to_owned())
+    }
+}
+
+fn access(request: &Request) -> Option<String> {
+    match request.filesystem {
+        _ if request.is_reader() => Some("ro".to_owned()),
+        Some(shared) if shared.is_shared() => Some(shared.name().to_owned()),
+        _ => None,
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use host_storage::Filesystem;
+use host_storage::{Filesystem, Root, Subdirectory};
 
 use crate::content::{Action, decide, filesystem_uuid, format_mark, mount_options};
 use crate::marks::{FSTYPE, INHERITED};
-use crate::record::Record;
+use crate::record::{Origin, Record};
 use crate::service::Core;
 use crate::{Content, Device, Error, Result};
 
@@ -21,6 +21,8 @@ pub(crate) struct Prepared {
     pub(crate) filesystem: Filesystem,
     /// What was on the device before.
     pub(crate) content: Content,
+    /// Which directory containers see was found out, and is not remembered yet.
+    layout_found: bool,
 }
 
 impl Core {
@@ -45,18 +47,71 @@ impl Core {
         }
         let action = decide(record, &content, self.settings.default_filesystem)
             .map_err(|reason| Error::refused(&name, reason))?;
-        let filesystem = match action {
-            Action::Mount(filesystem) => filesystem,
+        let options =
+            |filesystem| mount_options(record, filesystem).map_err(|reason| Error::refused(&name, reason));
+        let (filesystem, options) = match action {
+            Action::Mount(filesystem) => {
+                let options = options(filesystem)?;
+                if !filesystem.is_shared() {
+                    self.host.check(device, filesystem, record.is_reader()).await.map_err(failed)?;
+                }
+                (filesystem, options)
+            }
             Action::Format(filesystem) => {
+                let options = options(filesystem)?;
                 tracing::info!(volume = name, %filesystem, device = %device.path.display(), "formatting");
                 let uuid = filesystem_uuid(record.id());
-                self.host.format(device, filesystem, uuid).await.map_err(failed)?;
-                filesystem
+                let asked = record.request.mkfs_options.as_deref().unwrap_or_default();
+                self.host.format(device, filesystem, uuid, asked).await.map_err(failed)?;
+                (filesystem, options)
             }
         };
-        let options = mount_options(record, filesystem);
-        let path = self.host.mount(device, filesystem, options, &name).await.map_err(failed)?;
-        Ok(Prepared { path, filesystem, content })
+        self.host.mount(device, filesystem, &options, &name).await.map_err(failed)?;
+        let layout_found = self.arrange(record).await?;
+        self.grow(record, device, filesystem).await;
+        Ok(Prepared { path: self.place(record), filesystem, content, layout_found })
+    }
+
+    /// Gives a volume's root what was asked for, as long as nobody has used it, and finds the directory its containers see.
+    /// Returns whether that was found out now, so that it has to be remembered.
+    async fn arrange(&self, record: &mut Record) -> Result<bool> {
+        let request = &record.request;
+        let subdirectory = match request.subdirectory.as_deref() {
+            Some("/") => Subdirectory::Whole,
+            Some(named) if record.is_reader() => Subdirectory::Existing(named.to_owned()),
+            Some(named) => Subdirectory::Named(named.to_owned()),
+            None if record.origin == Origin::Adopted => Subdirectory::Detect,
+            None => Subdirectory::Whole,
+        };
+        let root = match record.is_pending() {
+            true => Root { uid: request.uid, gid: request.gid, mode: request.mode },
+            false => Root::default(),
+        };
+        if subdirectory == Subdirectory::Whole && root == Root::default() {
+            return Ok(false);
+        }
+        let found = self
+            .host
+            .arrange(&record.name, &root, &subdirectory)
+            .await
+            .map_err(|e| Error::host(&record.name, e))?;
+        if subdirectory != Subdirectory::Detect {
+            return Ok(false);
+        }
+        // Once and for all: what a container writes later must not change where it finds what it wrote before.
+        record.request.subdirectory = Some(found.unwrap_or_else(|| "/".to_owned()));
+        Ok(true)
+    }
+
+    /// Has the filesystem use all of its device, which may have grown meanwhile. One that cannot grow is used as it is.
+    pub(crate) async fn grow(&self, record: &mut Record, device: &Device, filesystem: Filesystem) {
+        if record.is_reader() {
+            return;
+        }
+        if let Err(error) = self.host.grow(device, filesystem, &record.name).await {
+            tracing::warn!(volume = record.name, %error, "mounted, but not grown to its device");
+            record.trouble = Some(format!("it did not grow: {error}"));
+        }
     }
 
     /// Marks the volume as used, if it is not yet.
@@ -71,16 +126,20 @@ impl Core {
             }
             _ => None,
         };
-        if let Some(mark) = mark {
-            let metadata = BTreeMap::from([
-                (self.marks.format.clone(), mark.clone()),
-                (FSTYPE.to_owned(), filesystem.name().to_owned()),
-            ]);
+        let mut metadata = BTreeMap::new();
+        if let Some(mark) = &mark {
+            metadata.insert(self.marks.format.clone(), mark.clone());
+            metadata.insert(FSTYPE.to_owned(), filesystem.name().to_owned());
+        }
+        if let Some(found) = record.request.subdirectory.clone().filter(|_| prepared.layout_found) {
+            metadata.insert(self.marks.subdirectory.clone(), found);
+        }
+        if !metadata.is_empty() {
             self.cloud
                 .merge_metadata(record.id(), &metadata)
                 .await
                 .map_err(|e| Error::cloud(&name, "mark it as used", e))?;
-            record.format = mark;
+            record.format = mark.unwrap_or_else(|| record.format.clone());
         }
         Ok(())
     }

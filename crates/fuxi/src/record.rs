@@ -88,6 +88,9 @@ pub(crate) struct Record {
     pub(crate) volume_type: Option<String>,
     pub(crate) availability_zone: Option<String>,
     pub(crate) created_at: String,
+    /// The volume that `snapshot_of` named; written before anything is made of it.
+    #[serde(default)]
+    pub(crate) copied_from: Option<String>,
     /// Adopted: the values of the user's that our keys replaced.
     pub(crate) before: BTreeMap<String, String>,
     /// Docker's mount ids and how often each was announced.
@@ -119,6 +122,7 @@ impl Record {
             volume_type: None,
             availability_zone: None,
             created_at: String::new(),
+            copied_from: None,
             before: BTreeMap::new(),
             references: BTreeMap::new(),
             doubtful: false,
@@ -134,9 +138,12 @@ impl Record {
         record.token = volume.metadata.get(&marks.request).cloned().unwrap_or_default();
         record.before = marks.before_of(volume);
         record.visiting = true;
+        record.request = marks.request_of(volume);
+        record.copied_from = marks.copied_from(volume);
         if record.origin == Origin::Created {
-            // What its maker asked for; the mount still goes by what is on the device.
-            record.request.filesystem = volume.metadata.get(FSTYPE).and_then(|f| f.parse().ok());
+            // What its maker asked for, or of a copy what was found on it; the mount goes by what is on the device.
+            let marked = volume.metadata.get(FSTYPE).and_then(|f| Filesystem::named(f));
+            record.request.filesystem = record.request.filesystem.or(marked);
             record.request.snapshot_id.clone_from(&volume.snapshot_id);
             record.request.source_volid.clone_from(&volume.source_volid);
         }
@@ -212,8 +219,52 @@ impl Record {
         } else if request.source_volid.is_some() && request.source_volid != self.request.source_volid {
             Some("source_volid")
         } else {
+            self.conflict_of_use(request)
+        }
+    }
+
+    /// What of the request contradicts how the volume is used.
+    fn conflict_of_use(&self, request: &Request) -> Option<&'static str> {
+        let made = &self.request;
+        let copies = &request.snapshot_of;
+        let root = (request.uid, request.gid, request.mode);
+        if copies.is_some() && *copies != made.snapshot_of && *copies != self.copied_from {
+            Some("snapshot_of")
+        } else if request.multiattach.is_some_and(|m| m != self.multiattach && made.multiattach != Some(m)) {
+            Some("multiattach")
+        } else if request.read_only.is_some_and(|ro| ro != made.is_reader()) {
+            Some("ro")
+        } else if request.subdirectory.is_some() && request.subdirectory != made.subdirectory {
+            Some("subdir")
+        } else if request.mount_options.is_some() && request.mount_options != made.mount_options {
+            Some("mountopts")
+        } else if request.mkfs_options.is_some() && request.mkfs_options != made.mkfs_options {
+            Some("mkfsopts")
+        } else if root != (None, None, None) && root != (made.uid, made.gid, made.mode) {
+            Some("uid, gid or mode")
+        } else {
             None
         }
+    }
+
+    /// The filesystem on it is one that we make, or made.
+    pub(crate) fn is_ours_by_mark(&self) -> bool {
+        self.origin == Origin::Created && !self.is_inherited() && !self.request.is_copy()
+    }
+
+    /// It is only ever read, here and everywhere.
+    pub(crate) fn is_reader(&self) -> bool {
+        self.request.is_reader()
+    }
+
+    /// Several hosts may write to it, because it was asked for with a filesystem made for that.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.request.filesystem.is_some_and(Filesystem::is_shared)
+    }
+
+    /// Below its mountpoint.
+    pub(crate) fn subdirectory(&self) -> Option<&str> {
+        self.request.subdirectory.as_deref().filter(|s| *s != "/")
     }
 
     pub(crate) fn mounted(&self) -> bool {

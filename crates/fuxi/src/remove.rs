@@ -98,7 +98,7 @@ impl Core {
 
     async fn delete(&self, mut record: Record) -> Result<()> {
         let name = record.name.clone();
-        let Some(volume) = self.look(&record).await? else { return self.ledger.remove(&name) };
+        let Some(volume) = self.look(&record).await? else { return self.forget(&record).await };
         // Journal and mark must agree before anything is destroyed.
         let proven = self.marks.names(&volume, &name)
             && self.marks.origin(&volume) == Origin::Created
@@ -135,7 +135,7 @@ impl Core {
         let mut asked_again = false;
         loop {
             let status = match self.look(&record).await? {
-                None => return self.ledger.remove(&name),
+                None => return self.forget(&record).await,
                 Some(volume) => volume.status,
             };
             if status == "available" && !asked_again {

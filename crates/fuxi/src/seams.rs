@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use host_storage::connector::Link;
-use host_storage::{DeviceNumber, Filesystem, Usage};
-use openstack::block_storage::{Attachment, NewAttachment, NewVolume, Snapshot, Volume};
+use host_storage::{DeviceNumber, Filesystem, Root, Subdirectory, Usage};
+use openstack::block_storage::{Attachment, NewAttachment, NewVolume, Snapshot, Volume, VolumeType};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -31,6 +31,10 @@ pub trait BlockStorage: Send + Sync + std::fmt::Debug {
     async fn complete_attachment(&self, id: &str) -> openstack::Result<()>;
     /// A volume's attachments, those under way included.
     async fn list_attachments(&self, volume: &str) -> openstack::Result<Vec<Attachment>>;
+    /// The same with their modes.
+    async fn list_attachments_in_detail(&self, volume: &str) -> openstack::Result<Vec<Attachment>>;
+    /// The volume types this project may use.
+    async fn list_volume_types(&self) -> openstack::Result<Vec<VolumeType>>;
     /// Gives the volume back.
     async fn delete_attachment(&self, id: &str) -> openstack::Result<()>;
     /// Starts growing a volume to that many GiB, in use or not.
@@ -127,8 +131,17 @@ pub trait HostStorage: Send + Sync + std::fmt::Debug {
     ) -> HostResult<Device>;
     /// Looks what is on the device.
     async fn inspect(&self, device: &Device) -> HostResult<Content>;
-    /// Makes a filesystem if, and only if, the device is proven blank at that moment.
-    async fn format(&self, device: &Device, filesystem: Filesystem, uuid: Uuid) -> HostResult<()>;
+    /// Makes a filesystem if, and only if, the device is proven blank at that moment; `options` are the user's for mkfs.
+    async fn format(
+        &self,
+        device: &Device,
+        filesystem: Filesystem,
+        uuid: Uuid,
+        options: &str,
+    ) -> HostResult<()>;
+    /// Has a filesystem that was not unmounted in good order put right, if that takes no decision. For a reader nothing is
+    /// put right: it is refused what its writer did not finish.
+    async fn check(&self, device: &Device, filesystem: Filesystem, reader: bool) -> HostResult<()>;
     /// Mounts it and proves that it is mounted; repeated calls are fine.
     async fn mount(
         &self,
@@ -137,6 +150,14 @@ pub trait HostStorage: Send + Sync + std::fmt::Debug {
         options: &str,
         name: &str,
     ) -> HostResult<PathBuf>;
+    /// Gives the mounted volume's root its owner and mode, and finds or makes the directory that containers see; `None` is
+    /// the whole.
+    async fn arrange(
+        &self,
+        name: &str,
+        root: &Root,
+        subdirectory: &Subdirectory,
+    ) -> HostResult<Option<String>>;
     /// Who shows the device, in any mount namespace.
     async fn usage(&self, device: &Device, name: &str) -> HostResult<Usage>;
     /// Unmounts it, never lazily nor by force, and removes the mountpoint; what is unmounted stays so.

@@ -49,7 +49,13 @@ pub(crate) struct Core {
 impl Core {
     /// Where the volume is mounted, if it is.
     pub(crate) fn mountpoint(&self, record: &Record) -> Option<PathBuf> {
-        record.mounted().then(|| self.host.mountpoint(&record.name))
+        record.mounted().then(|| self.place(record))
+    }
+
+    /// Where its containers find it when it is mounted.
+    pub(crate) fn place(&self, record: &Record) -> PathBuf {
+        let top = self.host.mountpoint(&record.name);
+        record.subdirectory().map_or(top.clone(), |s| top.join(s))
     }
 
     pub(crate) fn info(&self, record: &Record) -> VolumeInfo {

@@ -17,6 +17,12 @@ pub struct Settings {
     pub default_filesystem: Filesystem,
     /// Volume type of a volume without the option `volume_type`.
     pub default_volume_type: Option<String>,
+    /// Whether a volume without the options `multiattach` and `volume_type` may be attached several times.
+    pub default_multiattach: bool,
+    /// Volume type of volumes that may be attached several times; `None`: the only one there is.
+    pub multiattach_type: Option<String>,
+    /// Whether `docker run` makes a volume it does not know; otherwise only a Create with options does.
+    pub implicit_create: bool,
     /// Availability zone of a volume without the option `availability_zone`.
     pub default_availability_zone: Option<String>,
     /// How long a volume stays attached after its last Unmount; Docker often mounts again at once.
@@ -50,6 +56,9 @@ impl Default for Settings {
             default_size: 1,
             default_filesystem: Filesystem::Ext4,
             default_volume_type: None,
+            default_multiattach: false,
+            multiattach_type: None,
+            implicit_create: true,
             default_availability_zone: None,
             detach_delay: Duration::from_secs(5),
             doubt_delay: Duration::from_secs(60),

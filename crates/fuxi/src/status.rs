@@ -71,6 +71,9 @@ impl VolumeInfo {
             ("volume_type", json!(record.volume_type)),
             ("availability_zone", json!(record.availability_zone)),
             ("attachment_id", json!(attachment)),
+            ("access", json!(record.is_reader().then_some("ro"))),
+            ("subdir", json!(record.subdirectory())),
+            ("copied_from", json!(record.copied_from)),
             ("trouble", json!(record.trouble)),
         ];
         Self {

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use host_storage::Error as HostError;
-use openstack::block_storage::{Attachment, Snapshot, Volume};
+use host_storage::{Error as HostError, Root, Subdirectory};
+use openstack::block_storage::{Attachment, NewVolume, Snapshot, Volume, VolumeType};
 use openstack::{ApiError, Error as CloudError};
 use serde_json::Value;
 
@@ -36,6 +36,19 @@ pub(crate) struct State {
     pub(crate) volumes: BTreeMap<String, Volume>,
     pub(crate) attachments: BTreeMap<String, Attachment>,
     pub(crate) snapshots: BTreeMap<String, Snapshot>,
+    pub(crate) types: Vec<VolumeType>,
+    /// The bodies of creations.
+    pub(crate) asked: Vec<NewVolume>,
+    pub(crate) snapshots_are_kept: bool,
+    /// Volumes in the making that come to nothing.
+    pub(crate) failing: BTreeSet<String>,
+    /// Volumes whose root holds REX-Ray's directory and nothing else.
+    pub(crate) rex_rays: BTreeSet<String>,
+    /// What roots were given.
+    pub(crate) roots: BTreeMap<String, (Root, Subdirectory)>,
+    /// Words of mounts and mkfs, by volume.
+    pub(crate) mount_words: BTreeMap<String, String>,
+    pub(crate) mkfs_words: BTreeMap<String, String>,
     /// What attachments' connectors called their mountpoints.
     pub(crate) devices: BTreeMap<String, String>,
     /// What Cinder says of its last failure.
@@ -292,7 +305,7 @@ impl State {
             self.precious.remove(&id);
         }
         for volume in self.volumes.values_mut().filter(|v| v.status == "creating") {
-            volume.status = "available".into();
+            volume.status = if self.failing.contains(&volume.id) { "error" } else { "available" }.into();
         }
         for snapshot in self.snapshots.values_mut() {
             snapshot.status = "available".into();

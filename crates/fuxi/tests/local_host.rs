@@ -87,10 +87,10 @@ async fn a_volume_is_connected_formatted_mounted_and_released() {
     let device = host.connect(&disk.connection(), VOLUME, GIB).await.unwrap();
     assert_eq!(host.inspect(&device).await.unwrap(), Content::Blank);
     let uuid = Uuid::new_v4();
-    host.format(&device, Filesystem::Ext4, uuid).await.unwrap();
+    host.format(&device, Filesystem::Ext4, uuid, "").await.unwrap();
     let expected = Content::Filesystem { kind: "ext4".into(), uuid: uuid.to_string() };
     assert_eq!(host.inspect(&device).await.unwrap(), expected);
-    let again = host.format(&device, Filesystem::Ext4, uuid).await.unwrap_err();
+    let again = host.format(&device, Filesystem::Ext4, uuid, "").await.unwrap_err();
     assert!(matches!(again, Error::WrongDevice { .. }), "a second format is refused: {again}");
 
     let path = host.mount(&device, Filesystem::Ext4, "", "v").await.unwrap();

@@ -53,16 +53,15 @@ pub fn check(device: &BlockDevice, filesystem: Filesystem) -> Result<Checked> {
     }
 }
 
-/// Whether a reader, who may not write and so replays no journal, sees the filesystem as its writer left it. Of XFS and
-/// btrfs that cannot be told before mounting; they count as clean.
+/// Proves that a reader, who may not write and so replays no journal, sees the filesystem as its writer left it. Of XFS
+/// and btrfs that cannot be told before mounting; they pass.
 ///
 /// # Errors
-/// [`Error::Io`] when it cannot be read.
-pub fn is_clean(device: &BlockDevice, filesystem: Filesystem) -> Result<bool> {
-    if filesystem != Filesystem::Ext4 {
-        return Ok(true);
-    }
-    Ok(Ext4::read(device)?.is_some_and(|s| !s.has_journal_to_replay()))
+/// [`Error::Unfinished`] when its writer went away without unmounting it.
+pub fn check_for_reader(device: &BlockDevice, filesystem: Filesystem) -> Result<()> {
+    let unfinished = filesystem == Filesystem::Ext4
+        && Ext4::read(device)?.is_none_or(|superblock| superblock.has_journal_to_replay());
+    if unfinished { Err(Error::Unfinished { path: device.path().to_owned() }) } else { Ok(()) }
 }
 
 fn damaged(device: &BlockDevice, reason: String) -> Error {

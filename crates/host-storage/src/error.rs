@@ -84,6 +84,14 @@ pub enum Error {
         /// What was found.
         reason: String,
     },
+    /// A filesystem that its writer left without unmounting it, and that a reader may not put right.
+    #[error(
+        "the filesystem on {path} was not unmounted in good order, which only a writer can put right; mount it once without ro, then try again"
+    )]
+    Unfinished {
+        /// The device.
+        path: PathBuf,
+    },
     /// The kernel refuses to mount a filesystem.
     #[error("cannot mount {filesystem} of {device} on {path}: {source}; {advice}")]
     Mount {

@@ -31,7 +31,7 @@ mod signature;
 mod superblock;
 mod sysfs;
 
-pub use check::{Checked, check, is_clean};
+pub use check::{Checked, check, check_for_reader};
 pub use device::{BlockDevice, DeviceNumber};
 pub use error::Error;
 pub use filesystem::{Filesystem, UnknownFilesystem};

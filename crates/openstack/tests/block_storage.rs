@@ -217,3 +217,75 @@ async fn the_newest_message_explains_a_failure() {
     let cloud = Cloud::start(cinder("3.0")).await;
     assert_eq!(cloud.block_storage().explain("v").await.unwrap(), None);
 }
+
+/// A Cinder of `total` volumes that gives at most 1000 a page, as a real one does by default.
+fn large(total: usize) -> impl Fn(&Seen, usize) -> Answer {
+    move |seen, _| {
+        let marker = seen.target.split(['?', '&']).find_map(|p| p.strip_prefix("marker=v"));
+        let first = marker.map_or(0, |m| m.parse::<usize>().unwrap() + 1);
+        let last = (first + 1000).min(total);
+        let volumes: Vec<_> = (first..last)
+            .map(|n| json!({ "id": format!("v{n}"), "name": "n", "size": 1, "status": "available" }))
+            .collect();
+        let href = format!("http://elsewhere/v3/p1/volumes/detail?metadata=x&marker=v{}", last - 1);
+        let links = if last < total { json!([{ "rel": "next", "href": href }]) } else { json!([]) };
+        answer(200, &json!({ "volumes": volumes, "volumes_links": links }))
+    }
+}
+
+#[tokio::test]
+async fn h25_more_than_a_thousand_volumes_are_all_listed() {
+    let cloud = Cloud::start(large(2345)).await;
+    let found = cloud.block_storage().list_volumes(None, &[("volume_from", "fuxi")]).await.unwrap();
+    assert_eq!(found.len(), 2345);
+    assert_eq!((found[0].id.as_str(), found[2344].id.as_str()), ("v0", "v2344"));
+    let lines: Vec<_> = cloud.calls().iter().map(Seen::line).collect();
+    assert_eq!(lines.len(), 3, "three pages: {lines:?}");
+    let filter = lines[0].split_once('?').unwrap().1;
+    assert!(filter.contains("metadata=%7B%27volume_from%27"), "{filter}");
+}
+
+#[tokio::test]
+async fn group_image_and_hints_stand_where_cinder_reads_them() {
+    for (offered, group, header) in [("3.71", None, ""), ("3.71", Some("g"), "volume 3.13")] {
+        let cloud = Cloud::start(cinder(offered)).await;
+        let new = NewVolume {
+            name: "n".into(),
+            size: 1,
+            image: Some("i".into()),
+            group_id: group.map(str::to_owned),
+            hints: [("different_host".to_owned(), json!(["a", "b"]))].into(),
+            ..Default::default()
+        };
+        cloud.block_storage().create_volume(&new).await.unwrap();
+        let call = cloud.calls().pop().unwrap();
+        assert_eq!(call.body["volume"]["imageRef"], "i");
+        assert_eq!(call.body["volume"].get("group_id").and_then(Value::as_str), group);
+        assert_eq!(call.body["OS-SCH-HNT:scheduler_hints"], json!({ "different_host": ["a", "b"] }));
+        assert!(call.body["volume"].get("hints").is_none());
+        assert_eq!(call.header("openstack-api-version"), header);
+    }
+    let cloud = Cloud::start(cinder("3.12")).await;
+    let new = NewVolume { group_id: Some("g".into()), ..Default::default() };
+    let error = cloud.block_storage().create_volume(&new).await.unwrap_err();
+    assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn types_tell_whether_they_allow_several_attachments() {
+    let cloud = Cloud::start(|_, _| {
+        answer(
+            200,
+            &json!({ "volume_types": [
+                { "id": "1", "name": "plain", "extra_specs": {} },
+                { "id": "2", "name": "bare", "extra_specs": null },
+                { "id": "3", "name": "multi", "extra_specs": { "multiattach": "<is> True" } },
+                { "id": "4", "name": "not", "extra_specs": { "multiattach": "<is> False" } },
+            ]}),
+        )
+    })
+    .await;
+    let types = cloud.block_storage().list_volume_types().await.unwrap();
+    let several: Vec<_> = types.iter().filter(|t| t.is_multiattach()).map(|t| t.name.as_str()).collect();
+    assert_eq!((types.len(), several), (4, vec!["multi"]));
+}

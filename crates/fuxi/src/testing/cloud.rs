@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use openstack::block_storage::{Attachment, NewAttachment, NewVolume, Snapshot, Volume, VolumeAttachment};
+use openstack::block_storage::{
+    Attachment, NewAttachment, NewVolume, Snapshot, Volume, VolumeAttachment, VolumeType,
+};
 use serde_json::{Map, json};
 
 use super::{ADOPTABLE, World, refused, volume};
@@ -42,8 +44,16 @@ impl BlockStorage for World {
             (made.size, made.metadata) = (new.size, new.metadata.clone());
             made.encrypted = std::mem::take(&mut s.next_create_encrypts);
             (made.snapshot_id, made.source_volid) = (new.snapshot_id.clone(), new.source_volid.clone());
+            made.multiattach =
+                s.types.iter().any(|t| Some(&t.name) == new.volume_type.as_ref() && t.is_multiattach());
+            made.volume_type = new.volume_type.clone();
+            let from =
+                new.snapshot_id.as_ref().and_then(|id| s.snapshots.get(id)).map(|x| x.volume_id.clone());
+            let from = from.or_else(|| new.source_volid.clone());
+            let content = from.and_then(|id| s.content.get(&id).cloned()).unwrap_or(Content::Blank);
             s.volumes.insert(id.clone(), made.clone());
-            s.content.insert(id, Content::Blank);
+            s.content.insert(id, content);
+            s.asked.push(new.clone());
             Ok(made)
         })
         .await
@@ -87,6 +97,7 @@ impl BlockStorage for World {
                 volume_id: new.volume_uuid.clone(),
                 status: "attaching".into(),
                 instance: None,
+                attach_mode: Some(new.mode.into()),
                 connection_info,
             };
             if let Some(text) = new.connector.get("mountpoint").and_then(|m| m.as_str()) {
@@ -122,6 +133,15 @@ impl BlockStorage for World {
             Ok(found)
         })
         .await
+    }
+    async fn list_attachments_in_detail(&self, volume: &str) -> openstack::Result<Vec<Attachment>> {
+        self.cloud("list attachments in detail", |s| {
+            Ok(s.attachments.values().filter(|a| a.volume_id == volume).cloned().collect())
+        })
+        .await
+    }
+    async fn list_volume_types(&self) -> openstack::Result<Vec<VolumeType>> {
+        self.cloud("list volume types", |s| Ok(s.types.clone())).await
     }
     async fn delete_attachment(&self, id: &str) -> openstack::Result<()> {
         self.cloud("delete attachment", |s| {
@@ -198,6 +218,9 @@ impl BlockStorage for World {
     }
     async fn delete_snapshot(&self, id: &str) -> openstack::Result<()> {
         self.cloud("delete snapshot", |s| {
+            if s.snapshots_are_kept {
+                return Err(refused(400, "Snapshot is in use"));
+            }
             s.snapshots.remove(id);
             Ok(())
         })

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use host_storage::connector::Link;
-use host_storage::{DeviceNumber, Error as HostError, Filesystem, Usage};
+use host_storage::{DeviceNumber, Error as HostError, Filesystem, Root, Subdirectory, Usage};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -50,9 +50,16 @@ impl HostStorage for World {
     async fn inspect(&self, device: &Device) -> HostResult<Content> {
         self.host("inspect", |s| s.check_exported(device).map(|()| s.content[&device.volume].clone())).await
     }
-    async fn format(&self, device: &Device, filesystem: Filesystem, uuid: Uuid) -> HostResult<()> {
+    async fn format(
+        &self,
+        device: &Device,
+        filesystem: Filesystem,
+        uuid: Uuid,
+        options: &str,
+    ) -> HostResult<()> {
         self.host("format", |s| {
             s.check_exported(device)?;
+            s.mkfs_words.insert(device.volume.clone(), options.to_owned());
             let ours =
                 s.volumes[&device.volume].metadata.get("fuxi_fs").map(String::as_str) == Some("pending");
             let blank = s.content[&device.volume] == Content::Blank;
@@ -65,8 +72,41 @@ impl HostStorage for World {
         })
         .await
     }
-    async fn mount(&self, device: &Device, _: Filesystem, _: &str, name: &str) -> HostResult<PathBuf> {
+    async fn check(&self, device: &Device, _: Filesystem, reader: bool) -> HostResult<()> {
+        self.host(if reader { "check for reader" } else { "check" }, |s| {
+            if s.mounts.values().any(|v| *v == device.volume) {
+                s.crimes.push("repaired a mounted filesystem".into());
+            }
+            s.check_exported(device)
+        })
+        .await
+    }
+    async fn arrange(
+        &self,
+        name: &str,
+        root: &Root,
+        subdirectory: &Subdirectory,
+    ) -> HostResult<Option<String>> {
+        self.host("arrange", |s| {
+            let Some(volume) = s.mounts.get(name).cloned() else {
+                s.crimes.push("arranged what is not mounted".into());
+                return Ok(None);
+            };
+            if *root != Root::default() && s.precious.contains(&volume) {
+                s.crimes.push("changed the owner of what is somebody's".into());
+            }
+            s.roots.insert(volume.clone(), (root.clone(), subdirectory.clone()));
+            Ok(match subdirectory {
+                Subdirectory::Whole => None,
+                Subdirectory::Named(name) | Subdirectory::Existing(name) => Some(name.clone()),
+                Subdirectory::Detect => s.rex_rays.contains(&volume).then(|| "data".to_owned()),
+            })
+        })
+        .await
+    }
+    async fn mount(&self, device: &Device, _: Filesystem, words: &str, name: &str) -> HostResult<PathBuf> {
         self.host("mount", |s| {
+            s.mount_words.insert(device.volume.clone(), words.to_owned());
             s.check_exported(device)?;
             if !matches!(s.content[&device.volume], Content::Filesystem { .. }) {
                 s.crimes.push("mounted what is no filesystem".into());

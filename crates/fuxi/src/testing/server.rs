@@ -90,6 +90,7 @@ impl State {
         found.status = "reserved".into();
         self.next += 1;
         let attachment = Attachment {
+            attach_mode: None,
             id: format!("attachment-{}", self.next),
             volume_id: volume.into(),
             status: "reserved".into(),

@@ -9,6 +9,9 @@ use crate::{Result, Service};
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Step {
     Create,
+    /// With all that shapes its root.
+    CreateShaped,
+    Copy,
     Adopt,
     Mount,
     Unmount,
@@ -18,6 +21,12 @@ pub(super) enum Step {
 async fn run(service: &Service, step: Step) -> Result<()> {
     match step {
         Step::Create => service.create("v", options(&[("size", "2")])).await,
+        Step::CreateShaped => {
+            let pairs =
+                [("size", "2"), ("uid", "7"), ("mode", "0700"), ("subdir", "data"), ("mkfsopts", "-m 0")];
+            service.create("v", options(&pairs)).await
+        }
+        Step::Copy => service.create("v", options(&[("snapshot_of", ADOPTABLE)])).await,
         Step::Adopt => service.create("v", options(&[("volume_id", ADOPTABLE)])).await,
         Step::Mount => service.mount("v", "a").await.map(drop),
         Step::Unmount => service.unmount("v", "a").await,
@@ -35,6 +44,7 @@ async fn check_everything_is_as_at_first(world: &Arc<World>, context: &str) {
     assert_eq!(state.crimes, Vec::<String>::new(), "{context}");
     assert!(state.attachments.is_empty() && state.mounts.is_empty(), "{context}: {state:?}");
     assert_eq!(state.volumes.len(), 1, "{context}: {:?}", state.volumes);
+    assert!(state.snapshots.is_empty(), "{context}: {:?}", state.snapshots);
     assert_eq!(state.volumes[ADOPTABLE], volume(ADOPTABLE, "old", "available"), "{context}");
     assert_eq!(state.content[ADOPTABLE], foreign_filesystem(), "{context}");
     drop(state);
@@ -87,6 +97,7 @@ fn assert_nothing_leaked(world: &Arc<World>, context: &str) {
     assert!(known || state.attachments.is_empty(), "{context}");
     let made = state.volumes.values().any(|v| v.id != ADOPTABLE && v.status != "deleting");
     assert!(known || !made, "{context}: {:?}", state.volumes);
+    assert!(known || state.snapshots.is_empty(), "{context}: {:?}", state.snapshots);
     assert_eq!(state.crimes, Vec::<String>::new(), "{context}");
 }
 
@@ -103,6 +114,31 @@ async fn an_adoption_survives_a_fault_at_any_call() {
 #[tokio::test]
 async fn a_first_mount_survives_a_fault_at_any_call() {
     survives(&[Step::Create], Step::Mount, &[Step::Unmount]).await;
+}
+
+#[tokio::test]
+async fn a_copy_survives_a_fault_at_any_call() {
+    survives(&[], Step::Copy, &[Step::Mount, Step::Unmount]).await;
+}
+
+#[tokio::test]
+async fn a_first_mount_of_a_copy_survives_a_fault_at_any_call() {
+    survives(&[Step::Copy], Step::Mount, &[Step::Unmount, Step::Mount, Step::Unmount]).await;
+}
+
+#[tokio::test]
+async fn a_removal_of_a_copy_survives_a_fault_at_any_call() {
+    survives(&[Step::Copy, Step::Mount, Step::Unmount], Step::Remove, &[]).await;
+}
+
+#[tokio::test]
+async fn a_first_mount_that_shapes_the_root_survives_a_fault_at_any_call() {
+    survives(&[Step::CreateShaped], Step::Mount, &[Step::Unmount]).await;
+}
+
+#[tokio::test]
+async fn a_second_mount_survives_a_fault_at_any_call() {
+    survives(&[Step::Create, Step::Mount, Step::Unmount], Step::Mount, &[Step::Unmount]).await;
 }
 
 #[tokio::test]

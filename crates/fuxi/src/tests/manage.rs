@@ -26,6 +26,7 @@ async fn held_elsewhere(world: &std::sync::Arc<World>) -> (crate::Service, Strin
             volume_id: id,
             status: "attached".into(),
             instance: None,
+            attach_mode: None,
             connection_info: Default::default(),
         },
     );

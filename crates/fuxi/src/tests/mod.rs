@@ -3,6 +3,7 @@
 mod budgets;
 mod faults;
 mod histories;
+mod life;
 mod manage;
 mod refusals;
 mod safety;

@@ -208,7 +208,7 @@ async fn two_volumes_of_one_name_are_refused_with_their_ids() {
     let world = World::new();
     for id in ["id-1", "id-2"] {
         let mut twin = volume(id, "v", "available");
-        twin.metadata = crate::marks::Marks::new("fuxi").for_new("v", "ext4", "pending", id);
+        twin.metadata = crate::marks::Marks::new("fuxi").for_new("v", Some("ext4"), "pending", id);
         world.state().volumes.insert(id.into(), twin);
     }
     let error = world.service().get("v").await.unwrap_err().to_string();

@@ -119,6 +119,7 @@ async fn a_volume_that_this_server_has_from_somebody_else_is_left_alone() {
     let service = world.service();
     service.create("v", options(&[("volume_id", ADOPTABLE)])).await.unwrap();
     let theirs = Attachment {
+        attach_mode: None,
         id: "theirs".into(),
         volume_id: ADOPTABLE.into(),
         status: "attached".into(),

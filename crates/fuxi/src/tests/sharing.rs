@@ -109,7 +109,7 @@ async fn the_older_of_two_twins_stays_and_the_younger_takes_itself_away() {
     // Another host was faster, after our look.
     let mut twin = volume("00000000-0000-4000-8000-000000000000", "v", "available");
     (twin.size, twin.created_at) = (1, "2026-01-01T00:00:00.000000".into());
-    twin.metadata = crate::marks::Marks::new("fuxi").for_new("v", "ext4", "pending", "theirs");
+    twin.metadata = crate::marks::Marks::new("fuxi").for_new("v", Some("ext4"), "pending", "theirs");
     world.state().volumes.insert(twin.id.clone(), twin.clone());
     world.state().content.insert(twin.id.clone(), crate::Content::Blank);
     service.create("v", options(&[])).await.unwrap();

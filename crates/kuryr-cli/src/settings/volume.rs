@@ -89,6 +89,9 @@ impl VolumePlugin {
                 default_size: size.unwrap_or(defaults.default_size),
                 default_filesystem,
                 default_volume_type: non_empty("volume_type")?,
+                default_multiattach: loaded.bool("cinder", "multiattach")?,
+                multiattach_type: non_empty("multiattach_type")?,
+                implicit_create: loaded.bool("DEFAULT", "implicit_create")?,
                 default_availability_zone: non_empty("availability_zone")?,
                 detach_delay: loaded.seconds("cinder", "detach_delay")?.unwrap_or(defaults.detach_delay),
                 ..defaults

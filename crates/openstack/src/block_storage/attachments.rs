@@ -68,6 +68,16 @@ impl Client {
         page::all(&self.session, call.query(&[("volume_id", volume_id)]), "attachments").await
     }
 
+    /// The attachments of a volume with their modes, uncompleted ones included. Holds secrets of their connections.
+    ///
+    /// # Errors
+    /// Those of any call; [`crate::Error::Unsupported`].
+    pub async fn list_attachments_in_detail(&self, volume_id: &str) -> Result<Vec<Attachment>> {
+        let what = format!("list attachments of volume {volume_id}");
+        let call = self.versioned(Method::GET, "/attachments/detail", &[], &what).await?;
+        page::all(&self.session, call.query(&[("volume_id", volume_id)]), "attachments").await
+    }
+
     /// Ends the export. One that is not there is ended.
     ///
     /// # Errors

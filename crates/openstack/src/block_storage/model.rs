@@ -97,6 +97,36 @@ pub struct NewVolume {
     /// Make it from this volume.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_volid: Option<String>,
+    /// Make it from this image, by id.
+    #[serde(rename = "imageRef", skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Make it in this group, by id (microversion 3.13).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_id: Option<String>,
+    /// Scheduler hints, which stand beside the volume in the body: `same_host`, `different_host` and what the
+    /// scheduler's filters of that cloud know.
+    #[serde(skip)]
+    pub hints: BTreeMap<String, serde_json::Value>,
+}
+
+/// A volume type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeType {
+    /// UUID.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// What it asks of the back end; ordinary users see few of them.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub extra_specs: BTreeMap<String, String>,
+}
+
+impl VolumeType {
+    /// Its volumes may be attached several times.
+    #[must_use]
+    pub fn is_multiattach(&self) -> bool {
+        self.extra_specs.get("multiattach").is_some_and(|spec| spec.eq_ignore_ascii_case("<is> True"))
+    }
 }
 
 /// A snapshot.
@@ -135,6 +165,9 @@ pub struct Attachment {
     /// Server, for Nova's attachments.
     #[serde(default)]
     pub instance: Option<String>,
+    /// `rw`, `ro`, or the word `null`; not in short lists.
+    #[serde(default)]
+    pub attach_mode: Option<String>,
     /// How to reach the blocks; flat: `driver_volume_type` stands beside the driver's own keys. Holds secrets; empty
     /// in lists.
     #[serde(default, deserialize_with = "null_is_default")]
@@ -149,6 +182,7 @@ impl fmt::Debug for Attachment {
             .field("volume_id", &self.volume_id)
             .field("status", &self.status)
             .field("instance", &self.instance)
+            .field("attach_mode", &self.attach_mode)
             .field("connection_info", &self.connection_info.keys().collect::<Vec<_>>())
             .finish()
     }

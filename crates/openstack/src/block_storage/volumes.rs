@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use http::Method;
 use serde_json::json;
 
-use super::{Client, NewVolume, Volume};
+use super::{Client, NewVolume, Since, Volume, VolumeType};
 use crate::literal::literal;
 use crate::session::Microversion;
 use crate::{Result, ServiceType, page};
 
 /// Extending a volume that is in use, since Pike.
 const EXTEND_IN_USE: Microversion = Microversion(3, 42);
+
+/// Volumes in groups.
+const GROUPS: Since = Since(Microversion(3, 13), "Newton");
 
 impl Client {
     /// Volumes of this name, or any, that carry all of `metadata`; in detail, to the last page.
@@ -42,8 +45,24 @@ impl Client {
     /// Those of any call; [`crate::Error::is_over_quota`].
     pub async fn create_volume(&self, volume: &NewVolume) -> Result<Volume> {
         let what = format!("create volume {}", volume.name);
-        let call = self.call(Method::POST, "/volumes", &[], &what)?.json(&json!({ "volume": volume }))?;
+        let mut body = json!({ "volume": volume });
+        if let Some(fields) = body.as_object_mut().filter(|_| !volume.hints.is_empty()) {
+            fields.insert("OS-SCH-HNT:scheduler_hints".into(), json!(volume.hints));
+        }
+        let mut call = self.call(Method::POST, "/volumes", &[], &what)?.json(&body)?;
+        if volume.group_id.is_some() {
+            call = call.version(self.need(&what, &GROUPS, &[]).await?);
+        }
         page::one(&self.session, &call, "volume").await
+    }
+
+    /// The volume types this project may use.
+    ///
+    /// # Errors
+    /// Those of any call, see [`crate::Error`].
+    pub async fn list_volume_types(&self) -> Result<Vec<VolumeType>> {
+        let call = self.call(Method::GET, "/types", &[], "list volume types")?;
+        page::all(&self.session, call, "volume_types").await
     }
 
     /// Orders a volume's deletion. One that is not there is deleted.

@@ -52,6 +52,12 @@ const DEFAULT: &[Opt] = &[
         "Size in GiB of volumes that are created without a size.",
     )
     .default("1"),
+    Opt::new(
+        "implicit_create",
+        Kind::Boolean,
+        "Whether docker run makes a volume it does not know; otherwise only docker volume create with options does.",
+    )
+    .default("true"),
     Opt::new("threaded", Kind::Text, "Accepted without effect.")
         .ignored("requests are always served in parallel"),
     Opt::new("rootwrap_config", Kind::Text, "Accepted without effect.")
@@ -78,6 +84,11 @@ const CINDER: &[Opt] = &[
     Opt::new("fstype", Kind::Word, "File system of volumes that are created.").default("ext4"),
     Opt::new("multiattach", Kind::Boolean, "Whether volumes that are created allow several attachments.")
         .default("false"),
+    Opt::new(
+        "multiattach_type",
+        Kind::Text,
+        "Type of volumes that allow several attachments. Without it the only type there is that does.",
+    ),
     Opt::new("all_tenants", Kind::Boolean, "Look for volumes in all projects; administrators only.")
         .default("true"),
     Opt::new(

@@ -29,6 +29,7 @@ mod skips;
 mod slides;
 mod takeover;
 mod volume_commands;
+mod volume_options;
 mod volumes;
 
 use std::path::PathBuf;
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         expose::CASES,
         volumes::CASES,
         volume_commands::CASES,
+        volume_options::CASES,
         binding::CASES,
         budgets::CASES,
         bad_input::CASES,

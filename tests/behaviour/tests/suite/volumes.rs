@@ -158,7 +158,7 @@ pub(crate) fn delete_volume(world: &World, id: &str) -> Result<()> {
 }
 
 /// The file that holds a volume's blocks.
-fn backing_file(world: &World, id: &str) -> Result<PathBuf> {
+pub(crate) fn backing_file(world: &World, id: &str) -> Result<PathBuf> {
     let mut dirs = vec![world.dir().join("cloud")];
     while let Some(dir) = dirs.pop() {
         for entry in std::fs::read_dir(&dir)?.flatten() {

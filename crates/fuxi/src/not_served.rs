@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use openstack::block_storage::{Attachment, NewAttachment, NewVolume, Snapshot, Volume};
+use openstack::block_storage::{Attachment, NewAttachment, NewVolume, Snapshot, Volume, VolumeType};
 use openstack::{Error, Result};
 
 use crate::BlockStorage;
@@ -44,6 +44,12 @@ impl BlockStorage for NotServed {
         refused()
     }
     async fn list_attachments(&self, _: &str) -> Result<Vec<Attachment>> {
+        refused()
+    }
+    async fn list_attachments_in_detail(&self, _: &str) -> Result<Vec<Attachment>> {
+        refused()
+    }
+    async fn list_volume_types(&self) -> Result<Vec<VolumeType>> {
         refused()
     }
     async fn delete_attachment(&self, _: &str) -> Result<()> {

@@ -85,7 +85,7 @@ fn a_file_of_an_nfs_server_is_connected_used_grows_and_goes() {
         let direct = format!("/sys/dev/block/{}/loop/dio", device.number());
         println!("direct I/O: {}", fs::read_to_string(direct).unwrap().trim());
         let Probe::Blank(proof) = host_storage::probe(device).unwrap() else { panic!("not blank") };
-        host_storage::make_filesystem(proof, Filesystem::Ext4, uuid::Uuid::new_v4()).unwrap();
+        host_storage::make_filesystem(proof, Filesystem::Ext4, uuid::Uuid::new_v4(), "").unwrap();
         let at = tempfile::tempdir().unwrap();
         let device = prove(&machine, &connection.link, &path, VOLUME, SIZE).unwrap();
         host_storage::mount(&device, Filesystem::Ext4, "", at.path()).unwrap();

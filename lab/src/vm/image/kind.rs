@@ -52,7 +52,7 @@ macro_rules! storage {
     };
 }
 
-const STORAGE_FILES: [File; 11] = [
+const STORAGE_FILES: [File; 13] = [
     storage!("usr/sbin/lab-storage", "start", 0o755),
     storage!("usr/sbin/lab-cinder", "cinder-all", 0o755),
     storage!("usr/sbin/lab-manila", "manila-all", 0o755),
@@ -60,6 +60,8 @@ const STORAGE_FILES: [File; 11] = [
     storage!("usr/local/bin/umount", "umount", 0o755),
     storage!("usr/local/bin/sudo", "sudo", 0o755),
     storage!("etc/cinder/cinder.conf", "cinder.conf", 0o644),
+    ("etc/cinder/nfs_shares", "10.77.0.2:/srv/volumes\n", 0o644),
+    ("etc/exports", "/srv/volumes 10.77.0.0/24(rw,no_root_squash,no_subtree_check)\n", 0o644),
     storage!("etc/manila/manila.conf", "manila.conf", 0o644),
     storage!("etc/tgt/conf.d/cinder.conf", "tgt.conf", 0o644),
     storage!("etc/lvm/lvmlocal.conf", "lvmlocal.conf", 0o644),
@@ -138,10 +140,10 @@ mod tests {
     #[test]
     fn services_give_out_the_address_of_the_storage_guest() {
         let address = ADDRESS.to_string();
-        for path in ["etc/cinder/cinder.conf", "etc/manila/manila.conf"] {
+        for path in ["etc/cinder/cinder.conf", "etc/cinder/nfs_shares", "etc/manila/manila.conf"] {
             let text = STORAGE_FILES.iter().find(|file| file.0 == path).map(|file| file.1).unwrap();
             for line in text.lines().filter(|line| line.contains("10.")) {
-                assert!(line.ends_with(&address), "{path}: {line}");
+                assert!(line.contains(&address), "{path}: {line}");
             }
             assert!(text.contains(&address), "{path}");
         }

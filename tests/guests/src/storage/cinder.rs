@@ -9,6 +9,12 @@ use crate::text;
 
 /// The type of volumes that may be attached more than once.
 pub const MULTIATTACH: &str = "multiattach";
+/// The type of volumes that are files of an NFS export.
+pub const NFS: &str = "nfs";
+/// The default type, of volumes that are iSCSI units.
+const ISCSI: &str = "iscsi";
+/// How many backends there are.
+const BACKENDS: usize = 2;
 
 /// Cinder, for somebody.
 #[derive(Debug, Clone)]
@@ -29,13 +35,19 @@ impl Cinder {
 
     /// Whether its scheduler has heard of its backends. Before, whatever is made ends in an error.
     pub(super) fn has_pools(&self) -> Result<bool> {
-        Ok(!self.session.list("/scheduler-stats/get_pools", "pools")?.is_empty())
+        Ok(self.session.list("/scheduler-stats/get_pools", "pools")?.len() == BACKENDS)
     }
 
     pub(super) fn make_types(&self) -> Result<()> {
-        let extra = json!({"multiattach": "<is> True"});
-        let body = json!({"volume_type": {"name": MULTIATTACH, "extra_specs": extra}});
-        self.session.call("POST", "/types", Some(body)).map(drop)
+        for (name, extra) in [
+            (ISCSI, json!({"volume_backend_name": "lvm"})),
+            (MULTIATTACH, json!({"volume_backend_name": "lvm", "multiattach": "<is> True"})),
+            (NFS, json!({"volume_backend_name": "nfs"})),
+        ] {
+            let body = json!({"volume_type": {"name": name, "extra_specs": extra}});
+            self.session.call("POST", "/types", Some(body))?;
+        }
+        Ok(())
     }
 
     /// Makes a volume of 1 GiB, of the default type or another one, and waits until it is available.

@@ -13,7 +13,7 @@ use lab::vm::{Guest, GuestOptions, GuestProcess, Kind, STORAGE, Segment};
 use testkit::World;
 
 pub use catalogue::Catalogue;
-pub use cinder::{Attachment, Cinder, MULTIATTACH, Volume};
+pub use cinder::{Attachment, Cinder, MULTIATTACH, NFS, Volume};
 pub use client::Session;
 pub use manila::{Manila, Share};
 
@@ -83,7 +83,7 @@ impl Storage {
     }
 
     /// Waits until the services take orders, has the world's front stand before them, and makes the types of volumes
-    /// and shares: a default one of each, and [`MULTIATTACH`]. The services are in the catalogue as long as what this
+    /// and shares: a default one of each, [`MULTIATTACH`] and [`NFS`]. The services are in the catalogue as long as what this
     /// gives back is kept.
     ///
     /// # Errors

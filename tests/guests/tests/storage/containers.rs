@@ -1,7 +1,7 @@
 //! Volumes of containers: engines and the plugin in two guests, volumes from one Cinder.
 
 use anyhow::{Context, Result, ensure};
-use guests::storage::Cinder;
+use guests::storage::{Cinder, NFS};
 use guests::{Instance, TENANT, both, text};
 use serde_json::Value;
 
@@ -11,6 +11,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_volume_goes_with_its_container_to_another_guest", a_volume_goes_with_its_container),
     ("one_of_two_guests_that_want_a_volume_gets_it_and_the_other_is_told", two_want_one),
     ("an_existing_volume_is_used_by_its_id_and_given_back", an_existing_volume_is_used),
+    ("a_volume_in_a_file_of_an_nfs_export_goes_to_another_guest", a_file_goes_to_another_guest),
     ("a_volume_is_found_again_by_a_guest_that_was_killed", a_guest_is_killed),
 ];
 
@@ -86,6 +87,16 @@ fn an_existing_volume_is_used(stage: &mut Stage) -> Result<()> {
     let shown = cinder.session.call("GET", &format!("/volumes/{}", volume.id), None)?;
     ensure!(text(&shown, "/volume/status") == "available", "{shown}");
     volume.delete()
+}
+
+fn a_file_goes_to_another_guest(stage: &mut Stage) -> Result<()> {
+    stage.serve_volumes()?;
+    let (one, two) = (&stage.pair.one, &stage.pair.two);
+    let kind = format!("volume_type={NFS}");
+    one.docker(&["volume", "create", "--driver", "fuxi", "--name", "my_vol", "--opt", &kind])?;
+    sh(one, "echo hello > /data/greeting")?;
+    ensure!(sh(two, "cat /data/greeting")? == "hello");
+    two.docker(&["volume", "rm", "my_vol"]).map(drop)
 }
 
 fn a_guest_is_killed(stage: &mut Stage) -> Result<()> {

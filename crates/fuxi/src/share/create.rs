@@ -24,8 +24,11 @@ impl Shares {
             Some(record) if record.stage == Stage::Creating => {
                 // A former attempt left something or nothing: end that first, so that this one starts clean.
                 self.finish_creating(record, true).await?;
-                if let Some(record) = self.ledger.get(name) {
-                    return same_or_conflict(&record, &request);
+                if let Some(mut record) = self.ledger.get(name) {
+                    same_or_conflict(&record, &request)?;
+                    // Manila may still be making it: that is waited for.
+                    let unfinished = record.stage == Stage::Creating;
+                    return if unfinished { self.await_made(&mut record, None).await } else { Ok(()) };
                 }
             }
             Some(record) if record.stage == Stage::Adopting => self.give_back(record).await?,

@@ -237,6 +237,22 @@ async fn a_share_whose_maker_died_is_kept_for_whoever_used_it() {
 }
 
 #[tokio::test]
+async fn a_creation_repeated_while_the_first_is_still_under_way_waits_for_it() {
+    let world = World::new();
+    let service = world.shares();
+    world.plan(1, Fault::DiesAfter);
+    tokio::select! {
+        _ = service.create("v", options(&[])) => panic!("it was to die"),
+        () = world.death.notified() => {}
+    }
+    let service = world.shares();
+    service.create("v", options(&[])).await.unwrap();
+    assert!(service.get("v").await.unwrap().is_some(), "it is there when Docker is told so");
+    assert_eq!(world.state().manila.shares.len(), 2);
+    service.mount("v", "a").await.unwrap();
+}
+
+#[tokio::test]
 async fn the_older_of_two_twins_stays_and_the_younger_takes_itself_away() {
     let world = World::new();
     let service = world.shares();

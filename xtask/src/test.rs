@@ -47,6 +47,7 @@ impl Test {
         debian::install(debian::HOST)?;
         Cargo::new("build").args(["--locked", "--bin", "kuryr"]).run()?;
         if !self.behaviour {
+            debian::install(debian::TESTS)?;
             Cargo::new("test")
                 .args(["--locked", "--workspace", "--exclude", "behaviour", "--exclude", "guests"])
                 .args(self.filter.iter())

@@ -9,6 +9,10 @@ use crate::program::{Program, require_root, say};
 /// A package and a file that shows it is there.
 pub type Package = (&'static str, &'static str);
 
+/// What tests of storage need besides: to put other people's signatures on devices, and a file system of their own.
+pub const TESTS: &[Package] =
+    &[("cryptsetup-bin", "/sbin/cryptsetup"), ("fdisk", "/sbin/sfdisk"), ("python3", "/usr/bin/python3")];
+
 /// What a private host with an engine and the development cloud need.
 pub const HOST: &[Package] = &[
     ("docker.io", "/usr/sbin/dockerd"),

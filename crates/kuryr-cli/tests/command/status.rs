@@ -40,7 +40,7 @@ fn it_needs_no_credentials_and_keeps_the_documented_shape() {
     assert!(shape["network"]["doomed"].is_u64() && shape["volume"]["volumes"].is_array(), "{shape}");
     let said = status(&rig, &[]);
     let expected = format!(
-        "kuryr {} (pid {})\n\nnetworks: 0\n\nendpoints: 0\n\npools: 0\n\nvolumes: 0\n",
+        "kuryr {} (pid {})\n\nnetworks: 0\n\nendpoints: 0\n\npools: 0\n\nvolumes: 0\n\nshares: 0\n",
         env!("CARGO_PKG_VERSION"),
         running.pid()
     );

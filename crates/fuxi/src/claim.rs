@@ -1,9 +1,8 @@
 //! Claiming a volume for this host in the cloud, and giving the claim back: Cinder's attachments without a server here,
 //! those of a server in [`crate::nova`].
 
-use openstack::block_storage::{Attachment, NewAttachment};
+use openstack::block_storage::NewAttachment;
 use serde_json::{Map, Value};
-use tokio::time::Instant;
 
 use crate::holder::{self, Holder};
 use crate::record::Record;
@@ -42,9 +41,7 @@ impl Core {
         let name = &record.name;
         let mut connector =
             self.host.connector().await.map_err(|e| Unclaimed::Refused(Error::host(name, e)))?;
-        let host = connector.get("host").and_then(Value::as_str).unwrap_or_default();
-        let place = holder::place(host, &self.host.mountpoint(name));
-        connector.insert("mountpoint".to_owned(), place.into());
+        connector.insert("mountpoint".to_owned(), self.place_of_claim(record, &connector).into());
         let mode = if record.is_reader() { "ro" } else { "rw" };
         if record.is_reader() {
             // The storage may hold it to that; what the attachment says is for the other hosts.
@@ -58,6 +55,12 @@ impl Core {
             }
             Err(error) => Err(Unclaimed::Refused(self.why_not_claimed(record, error).await)),
         }
+    }
+
+    /// What a claim of this host says of itself.
+    pub(crate) fn place_of_claim(&self, record: &Record, connector: &Map<String, Value>) -> String {
+        let host = connector.get("host").and_then(Value::as_str).unwrap_or_default();
+        holder::place(host, &self.host.mountpoint(&record.name))
     }
 
     /// Says that the volume is connected: from then on everybody sees it in use.
@@ -134,46 +137,5 @@ impl Core {
             }
             _ => Error::cloud(name, "attach it", error),
         }
-    }
-
-    /// Deletes the attachment whose `POST` answer was lost, if there is one. Cinder shows neither host nor connector of an
-    /// attachment; but ours is the one that is never completed: another host's becomes `attached` within moments, a
-    /// server's names the server.
-    async fn drop_lost_attachment(&self, record: &Record) -> Result<()> {
-        let name = &record.name;
-        let list = async || {
-            let all = self.cloud.list_attachments(record.id()).await;
-            match all {
-                Err(e) if e.is_not_found() => Ok(Vec::new()),
-                other => other.map_err(|e| Error::cloud(name, "look for a lost attachment", e)),
-            }
-        };
-        let ours = |a: &Attachment| {
-            a.instance.is_none() && ["reserved", "attaching", "error_attaching"].contains(&a.status.as_str())
-        };
-        let started = Instant::now();
-        let mut pause = self.settings.poll_first;
-        let mut suspects: Vec<_> = list().await?.into_iter().filter(ours).map(|a| a.id).collect();
-        while !suspects.is_empty() && started.elapsed() < self.settings.lost_after {
-            self.wait(&mut pause).await;
-            let now: Vec<_> = list().await?.into_iter().filter(ours).map(|a| a.id).collect();
-            suspects.retain(|s| now.contains(s));
-        }
-        if suspects.len() > 1 {
-            return Err(Error::refused(
-                name,
-                format!(
-                    "attachments {} are unfinished and one is ours; delete the dead ones",
-                    suspects.join(", ")
-                ),
-            ));
-        }
-        for suspect in suspects {
-            self.cloud
-                .delete_attachment(&suspect)
-                .await
-                .map_err(|e| Error::cloud(name, "drop a lost attachment", e))?;
-        }
-        Ok(())
     }
 }

@@ -19,6 +19,7 @@ mod holder;
 mod host;
 mod ledger;
 mod lookup;
+mod lost_claim;
 mod manage;
 mod marks;
 mod name;

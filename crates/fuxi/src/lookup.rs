@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use openstack::block_storage::Volume;
 
 use crate::marks::{FROM, NAME};
-use crate::record::Record;
+use crate::record::{Record, Stage};
 use crate::service::Core;
 use crate::{Error, Result, VolumeInfo};
 
@@ -65,11 +65,32 @@ impl Core {
                 return;
             }
         };
+        self.forget_removed_elsewhere(&found).await;
         let listed = found.iter().filter(|v| v.status != "deleting").filter_map(|volume| {
             let name = self.marks.name_of(volume)?;
             Some((name.to_owned(), Record::of_marked(&self.marks, name, volume)))
         });
         self.ledger.note_listed(listed.collect());
+    }
+
+    /// Another host may have removed what this one made. A record at rest of a volume that Cinder no longer lists is dropped
+    /// once Cinder says for certain that there is none.
+    async fn forget_removed_elsewhere(&self, listed: &[Volume]) {
+        for record in self.ledger.all() {
+            let unlisted = |id: &String| listed.iter().all(|v| v.id != *id);
+            let Some(id) = record.volume_id.as_ref().filter(|id| unlisted(id)) else { continue };
+            let Ok(_turn) = self.ledger.turn(&record.name).try_lock_owned() else { continue };
+            let at_rest = |r: &Record| {
+                r.stage == Stage::Ready && r.attached.is_none() && r.volume_id == record.volume_id
+            };
+            if !self.ledger.get(&record.name).is_some_and(|r| at_rest(&r)) {
+                continue;
+            }
+            let gone = self.cloud.get_volume(id).await.is_err_and(|e| e.is_not_found());
+            if gone && let Err(error) = self.ledger.remove(&record.name) {
+                tracing::warn!(volume = record.name, %error, "cannot forget a volume that another host removed");
+            }
+        }
     }
 
     /// The volumes of Cinder's last answer and those of this host, whose own records count more.

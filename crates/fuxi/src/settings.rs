@@ -45,6 +45,8 @@ pub struct Settings {
     pub lost_after: Duration,
     /// How long Nova may take to attach or detach a volume before we stop watching.
     pub server_patience: Duration,
+    /// How long an attachment may stay `reserved` while somebody waits for it: Cinder itself gives the storage 60 s.
+    pub reserved_for: Duration,
     /// How often idle and half-done volumes are looked after; `None`: only when [`crate::Service::sweep`] is called.
     pub sweep_every: Option<Duration>,
 }
@@ -70,6 +72,7 @@ impl Default for Settings {
             absent_for: Duration::from_secs(1),
             lost_after: Duration::from_secs(10),
             server_patience: Duration::from_secs(90),
+            reserved_for: Duration::from_secs(65),
             sweep_every: Some(Duration::from_secs(30)),
         }
     }

@@ -114,6 +114,7 @@ pub(crate) fn settings() -> Settings {
         poll_first: Duration::from_millis(1),
         poll_longest: Duration::from_millis(1),
         lost_after: Duration::ZERO,
+        reserved_for: Duration::ZERO,
         cloud_patience: Duration::from_millis(500),
         server_patience: Duration::from_millis(300),
         sweep_every: None,

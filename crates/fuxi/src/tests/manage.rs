@@ -120,3 +120,28 @@ async fn a_volume_is_detached_by_hand_unless_somebody_uses_it() {
     assert!(world.state().attachments.is_empty() && world.state().mounts.is_empty());
     assert_eq!(world.state().crimes, [""; 0]);
 }
+
+#[tokio::test]
+async fn a_volume_that_another_host_removed_is_forgotten_but_only_if_cinder_says_so() {
+    let world = World::new();
+    let service = world.service();
+    service.create("v", options(&[])).await.unwrap();
+    service.list().await.unwrap();
+    assert!(!world.journal_is_empty());
+    let id = service.show("v").await.unwrap().status["volume_id"].as_str().unwrap().to_owned();
+    // A list that lacks it proves nothing: it is asked for by itself.
+    let volume = world.state().volumes.remove(&id).unwrap();
+    world.state().cloud_down = true;
+    service.list().await.unwrap();
+    assert!(!world.journal_is_empty());
+    world.state().cloud_down = false;
+    let mut unmarked = volume;
+    unmarked.metadata.clear();
+    world.state().volumes.insert(id.clone(), unmarked);
+    service.list().await.unwrap();
+    assert!(!world.journal_is_empty());
+    world.state().volumes.remove(&id);
+    service.list().await.unwrap();
+    assert!(world.journal_is_empty());
+    assert!(service.list().await.unwrap().is_empty());
+}

@@ -185,3 +185,29 @@ async fn a_volume_mounted_a_moment_ago_is_not_removed_though_no_container_shows_
     assert!(matches!(service.remove("v").await, Err(Error::InUse { .. })));
     assert_eq!(world.state().mounts.len(), 1);
 }
+
+#[tokio::test]
+async fn h14_a_lost_answer_never_ends_the_unfinished_attachment_of_another_host() {
+    let world = World::new();
+    let service = world.service();
+    service.create("v", options(&[])).await.unwrap();
+    let id = world.state().volumes.values().find(|v| v.name == "v").unwrap().id.clone();
+    // The other host's storage takes its time; our own request then gets no answer, but was refused.
+    let slow = openstack::block_storage::Attachment {
+        id: "slow".into(),
+        volume_id: id.clone(),
+        status: "attaching".into(),
+        instance: None,
+        attach_mode: None,
+        connection_info: Default::default(),
+    };
+    world.state().attachments.insert("slow".into(), slow);
+    world.state().devices.insert("slow".into(), "node-9:/fuxi/data/v".into());
+    world.state().volumes.get_mut(&id).unwrap().status = "attaching".into();
+    world.plan(0, Fault::AnswerLost);
+    let error = service.mount("v", "a").await.unwrap_err().to_string();
+    assert!(error.contains("attach it"), "{error}");
+    assert!(world.state().attachments.contains_key("slow"), "another host's attachment was ended");
+    let error = service.mount("v", "a").await.unwrap_err().to_string();
+    assert!(error.contains("held by node-9:/fuxi/data/v"), "{error}");
+}

@@ -29,7 +29,7 @@ impl Root {
     }
 }
 
-/// Gives what is mounted on `mountpoint` the owner and mode. May hang with its server: see [`super::bounded`].
+/// Gives what is mounted on `mountpoint` the owner and mode. May hang with its server: see [`super::bounded()`].
 ///
 /// # Errors
 /// [`Error::Io`]: servers that squash root refuse this.

@@ -69,7 +69,13 @@ impl Core {
         record.trouble = None;
         record.attached = Some(Attached { boot_id, server, ..Attached::default() });
         self.ledger.save(record)?;
-        let result = match self.claim(record).await {
+        let mut claimed = self.claim(record).await;
+        if matches!(claimed, Err(Unclaimed::Refused(_)))
+            && self.take_from_the_dead(record).await.unwrap_or(false)
+        {
+            claimed = self.claim(record).await;
+        }
+        let result = match claimed {
             Ok(claim) => self.use_claim(record, claim, id).await,
             Err(Unclaimed::Unknown(error)) => Err(error),
             Err(Unclaimed::Refused(error)) => {

@@ -121,16 +121,14 @@ impl Core {
         match self.cloud.get_volume(record.id()).await {
             Ok(volume) if volume.status != "available" => {
                 let holders = Holder::all(&volume, None);
-                let (by, fence) = if holders.is_empty() {
-                    (String::new(), String::new())
-                } else {
-                    let by = format!(", held by {}", holder::describe(&holders));
-                    (by, format!("; if that host is dead and off: kuryr volume fence {name}"))
+                let by = match holders.as_slice() {
+                    [] => String::new(),
+                    some => format!(", held by {}", holder::describe(some)),
                 };
                 Error::InUse {
                     name: name.clone(),
                     by: format!(
-                        "Cinder volume {} is {}{by}; stop what uses it there, then try again{fence}",
+                        "Cinder volume {} is {}{by}; stop what uses it there, then try again; if that host is dead and off: kuryr volume fence {name}",
                         volume.id, volume.status
                     ),
                 }

@@ -1,7 +1,11 @@
 //! Who has a volume that this host wants.
 
-use openstack::block_storage::{Volume, VolumeAttachment};
+use openstack::block_storage::{Attachment, Volume, VolumeAttachment};
 use serde::Serialize;
+
+use crate::record::Record;
+use crate::service::Core;
+use crate::{Error, Result};
 
 /// One attachment of a volume, as far as the cloud tells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -14,6 +18,8 @@ pub struct Holder {
     pub server_id: Option<String>,
     /// UTC, ISO 8601.
     pub since: Option<String>,
+    /// `attached`; or Cinder's word for one that was never completed, of which nobody can tell whose it is.
+    pub state: String,
     /// It is this host's.
     pub own: bool,
 }
@@ -26,6 +32,7 @@ impl Holder {
             place: device.or_else(|| attachment.host_name.clone()).filter(|text| !text.is_empty()),
             server_id: attachment.server_id.clone().filter(|id| !id.is_empty()),
             since: attachment.attached_at.clone(),
+            state: "attached".to_owned(),
             own: own == Some(attachment.attachment_id.as_str()),
         }
     }
@@ -33,6 +40,18 @@ impl Holder {
     /// All that the volume shows; `own` is this host's attachment.
     pub(crate) fn all(volume: &Volume, own: Option<&str>) -> Vec<Self> {
         volume.attachments.iter().map(|a| Self::of(a, own)).collect()
+    }
+
+    /// One that is not completed.
+    fn unfinished(attachment: &Attachment, own: Option<&str>) -> Self {
+        Self {
+            attachment_id: attachment.id.clone(),
+            place: None,
+            server_id: attachment.instance.clone(),
+            since: None,
+            state: attachment.status.clone(),
+            own: own == Some(attachment.id.as_str()),
+        }
     }
 
     /// For a sentence.
@@ -43,8 +62,25 @@ impl Holder {
             (Some(one), None) | (None, Some(one)) => one,
             (None, None) => "an unnamed host".to_owned(),
         };
+        let state = if self.state == "attached" { String::new() } else { format!(", {}", self.state) };
         let since = self.since.as_ref().map(|at| format!(" since {at}")).unwrap_or_default();
-        format!("{place} (attachment {}{since})", self.attachment_id)
+        format!("{place} (attachment {}{state}{since})", self.attachment_id)
+    }
+}
+
+impl Core {
+    /// The volume and all its attachments, those that nobody completed included.
+    pub(crate) async fn look_at_holders(&self, record: &Record) -> Result<(Volume, Vec<Holder>)> {
+        let failed = |e| Error::cloud(&record.name, "look who has it", e);
+        let own = record.attached.as_ref().and_then(|a| a.id.as_deref());
+        let volume = self.cloud.get_volume(record.id()).await.map_err(failed)?;
+        let mut holders = Holder::all(&volume, own);
+        for attachment in self.cloud.list_attachments(record.id()).await.map_err(failed)? {
+            if holders.iter().all(|h| h.attachment_id != attachment.id) {
+                holders.push(Holder::unfinished(&attachment, own));
+            }
+        }
+        Ok((volume, holders))
     }
 }
 

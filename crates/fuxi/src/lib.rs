@@ -48,7 +48,7 @@ pub use host::LocalHost;
 pub use manage::{VolumeDetails, VolumeSnapshot};
 pub use not_served::NotServed;
 pub use nova::{Nova, ThisServer};
-pub use seams::{BlockStorage, Content, Device, HostResult, HostStorage, Identity, Servers};
+pub use seams::{BlockStorage, Content, Device, HostResult, HostStorage, Identity, ServerLife, Servers};
 pub use service::Service;
 pub use settings::Settings;
 pub use status::{ShareStatus, Status, VolumeInfo, VolumeStatus};

@@ -66,6 +66,19 @@ pub trait Servers: Send + Sync + std::fmt::Debug {
     async fn has_volume(&self, server: &str, volume: &str) -> openstack::Result<bool>;
     /// Orders that the server gives the volume back.
     async fn detach_volume(&self, server: &str, volume: &str) -> openstack::Result<()>;
+    /// Whether the server may still write to its disks.
+    async fn life(&self, server: &str) -> openstack::Result<ServerLife>;
+}
+
+/// What Nova knows of a server's life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerLife {
+    /// There is no such server.
+    Gone,
+    /// It is shut down.
+    Off,
+    /// Anything else, by Nova's word for it.
+    MayRun(String),
 }
 
 /// Who this machine is.

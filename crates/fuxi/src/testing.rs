@@ -51,6 +51,8 @@ pub(crate) struct State {
     pub(crate) mkfs_words: BTreeMap<String, String>,
     /// What attachments' connectors called their mountpoints.
     pub(crate) devices: BTreeMap<String, String>,
+    /// Nova's word for the state of the other server, which may have a volume; `None`: there is no such server.
+    pub(crate) other_server: Option<&'static str>,
     /// What Cinder says of its last failure.
     pub(crate) explanation: Option<String>,
     pub(crate) content: BTreeMap<String, Content>,

@@ -4,7 +4,6 @@
 //! without proof: Nova says that the server is gone or off, or an operator names the very attachment that is to end and
 //! so says that its host is off.
 
-use openstack::block_storage::Volume;
 use tokio::time::Instant;
 
 use crate::holder::{Holder, describe};
@@ -48,7 +47,7 @@ impl Core {
                 format!("attachment {attachment} is this host's own; use: kuryr volume detach {name}"),
             ));
         }
-        let holders = Holder::all(&self.look_at(record).await?, None);
+        let (_, holders) = self.look_at_holders(record).await?;
         let Some(holder) = holders.iter().find(|h| h.attachment_id == attachment) else {
             let others = if holders.is_empty() { "nobody".to_owned() } else { describe(&holders) };
             return Err(Error::refused(
@@ -74,14 +73,13 @@ impl Core {
         self.await_ended(record, attachment).await
     }
 
-    /// The storage has let the host go when the volume no longer shows its attachment.
+    /// The storage has let the host go when Cinder knows the attachment no more.
     async fn await_ended(&self, record: &Record, attachment: &str) -> Result<()> {
         let started = Instant::now();
         let mut pause = self.settings.poll_first;
         loop {
-            let volume = self.look_at(record).await?;
-            let shown = volume.attachments.iter().any(|a| a.attachment_id == attachment);
-            if !shown && volume.status != "detaching" {
+            let (volume, holders) = self.look_at_holders(record).await?;
+            if holders.iter().all(|h| h.attachment_id != attachment) && volume.status != "detaching" {
                 return Ok(());
             }
             if started.elapsed() > self.settings.cloud_patience {
@@ -95,9 +93,5 @@ impl Core {
             }
             self.wait(&mut pause).await;
         }
-    }
-
-    async fn look_at(&self, record: &Record) -> Result<Volume> {
-        self.cloud.get_volume(record.id()).await.map_err(|e| Error::cloud(&record.name, "look at it", e))
     }
 }

@@ -32,16 +32,14 @@ impl Service {
         crate::name::check(name)?;
         let core = &self.core;
         let record = core.find(name).await?.ok_or_else(|| Error::NotFound { name: name.to_owned() })?;
-        let volume =
-            core.cloud.get_volume(record.id()).await.map_err(|e| Error::cloud(name, "look at it", e))?;
+        let (volume, holders) = core.look_at_holders(&record).await?;
         let info = core.info(&record);
-        let own = record.attached.as_ref().and_then(|a| a.id.as_deref());
         Ok(VolumeDetails {
             name: info.name,
             mountpoint: info.mountpoint,
             status: info.status.into_iter().collect(),
-            cloud_status: volume.status.clone(),
-            holders: Holder::all(&volume, own),
+            cloud_status: volume.status,
+            holders,
             references: record.references.keys().cloned().collect(),
         })
     }

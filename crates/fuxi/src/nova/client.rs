@@ -5,6 +5,7 @@ use openstack::Result;
 use openstack::compute::Client;
 
 use crate::Servers;
+use crate::seams::ServerLife;
 
 #[async_trait]
 impl Servers for Client {
@@ -20,5 +21,16 @@ impl Servers for Client {
     }
     async fn detach_volume(&self, server: &str, volume: &str) -> Result<()> {
         Client::detach_volume(self, server, volume).await
+    }
+    async fn life(&self, server: &str) -> Result<ServerLife> {
+        match self.get_server(server).await {
+            Ok(server) => Ok(match server.status.as_str() {
+                "SHUTOFF" | "SHELVED" | "SHELVED_OFFLOADED" => ServerLife::Off,
+                "DELETED" | "SOFT_DELETED" => ServerLife::Gone,
+                _ => ServerLife::MayRun(server.status),
+            }),
+            Err(error) if error.is_not_found() => Ok(ServerLife::Gone),
+            Err(error) => Err(error),
+        }
     }
 }

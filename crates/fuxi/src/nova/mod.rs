@@ -3,6 +3,7 @@
 mod claim;
 mod client;
 mod identity;
+mod takeover;
 mod unclaim;
 
 use std::sync::Arc;

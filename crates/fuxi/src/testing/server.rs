@@ -6,9 +6,11 @@ use openstack::{ApiError, Error as CloudError};
 use serde_json::Map;
 
 use super::{State, World};
-use crate::{Identity, Servers};
+use crate::{Identity, ServerLife, Servers};
 
 pub(crate) const SERVER: &str = "5e5e5e5e-0000-4000-8000-000000000001";
+/// Another one, that may have a volume.
+pub(crate) const OTHER: &str = "5e5e5e5e-0000-4000-8000-000000000002";
 
 fn refused(status: u16, message: &str) -> CloudError {
     CloudError::Api(Box::new(ApiError {
@@ -59,8 +61,11 @@ impl Servers for World {
     }
     async fn detach_volume(&self, server: &str, volume: &str) -> openstack::Result<()> {
         self.cloud("detach from server", |s| {
-            if server != SERVER || !s.server_disks.contains(volume) {
+            if ![SERVER, OTHER].contains(&server) || !s.server_disks.contains(volume) {
                 return Err(refused(404, "is not attached"));
+            }
+            if server == OTHER && s.other_server != Some("SHUTOFF") {
+                s.crimes.push("took a volume from a server that may run".into());
             }
             if s.mounts.values().any(|v| v == volume) || s.users.contains(volume) {
                 s.crimes.push("detached a volume in use".into());
@@ -79,9 +84,44 @@ impl Servers for World {
         })
         .await
     }
+    async fn life(&self, server: &str) -> openstack::Result<ServerLife> {
+        self.cloud("look whether a server runs", |s| {
+            Ok(match s.other_server {
+                Some(_) if server != OTHER => ServerLife::MayRun("ACTIVE".into()),
+                None => ServerLife::Gone,
+                Some("SHUTOFF") => ServerLife::Off,
+                Some(other) => ServerLife::MayRun(other.into()),
+            })
+        })
+        .await
+    }
 }
 
 impl State {
+    /// The other server has the volume.
+    pub(crate) fn give_to_other(&mut self, volume: &str) {
+        let shown = VolumeAttachment {
+            attachment_id: "other-attachment".into(),
+            server_id: Some(OTHER.into()),
+            device: Some("/dev/vdb".into()),
+            ..VolumeAttachment::default()
+        };
+        let attachment = Attachment {
+            attach_mode: None,
+            id: shown.attachment_id.clone(),
+            volume_id: volume.into(),
+            status: "attached".into(),
+            instance: Some(OTHER.into()),
+            connection_info: Map::new(),
+        };
+        self.attachments.insert(attachment.id.clone(), attachment);
+        self.server_disks.insert(volume.into());
+        if let Some(found) = self.volumes.get_mut(volume) {
+            found.status = "in-use".into();
+            found.attachments.push(shown);
+        }
+    }
+
     fn reserve(&mut self, volume: &str) -> openstack::Result<()> {
         let found = self.find(volume)?;
         if found.status != "available" && !(found.multiattach && found.status == "in-use") {

@@ -145,3 +145,20 @@ async fn a_volume_that_another_host_removed_is_forgotten_but_only_if_cinder_says
     assert!(world.journal_is_empty());
     assert!(service.list().await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn an_attachment_that_nobody_completes_is_shown_and_can_be_fenced() {
+    let world = World::new();
+    let (service, attachment) = held_elsewhere(&world).await;
+    world.state().attachments.get_mut(&attachment).unwrap().status = "reserved".into();
+    for volume in world.state().volumes.values_mut().filter(|v| v.name == "v") {
+        (volume.status, volume.attachments) = ("reserved".into(), Vec::new());
+    }
+    let error = service.mount("v", "a").await.unwrap_err().to_string();
+    assert!(error.contains("is reserved") && error.contains("kuryr volume fence v"), "{error}");
+    let holders = service.holders("v").await.unwrap();
+    assert_eq!((holders[0].attachment_id.as_str(), holders[0].state.as_str()), ("att-9", "reserved"));
+    service.fence("v", &attachment).await.unwrap();
+    service.mount("v", "a").await.unwrap();
+    assert_eq!(world.state().crimes, [""; 0]);
+}

@@ -194,3 +194,37 @@ async fn a_faulty_look_on_the_way_changes_nothing() {
     service.mount("v", "a").await.unwrap();
     assert!(world.fault_happened());
 }
+
+/// A volume `v` that the other server has, whose state Nova calls that.
+async fn held_by_other(state: Option<&'static str>) -> (std::sync::Arc<World>, crate::Service) {
+    let world = World::in_server();
+    let service = world.service();
+    service.create("v", options(&[("size", "2")])).await.unwrap();
+    let id = world.state().volumes.values().find(|v| v.name == "v").unwrap().id.clone();
+    world.state().other_server = state;
+    world.state().give_to_other(&id);
+    (world, service)
+}
+
+#[tokio::test]
+async fn h35_a_volume_is_taken_from_a_server_that_is_off_or_gone() {
+    for state in [Some("SHUTOFF"), None] {
+        let (world, service) = held_by_other(state).await;
+        service.mount("v", "a").await.unwrap();
+        let state = world.state();
+        assert!(!state.attachments.contains_key("other-attachment"));
+        assert_eq!(state.crimes, Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn h35_a_volume_of_a_server_that_may_run_is_left_to_it() {
+    for state in ["ACTIVE", "ERROR", "PAUSED", "UNKNOWN", "REBOOT"] {
+        let (world, service) = held_by_other(Some(state)).await;
+        let error = service.mount("v", "a").await.unwrap_err().to_string();
+        assert!(error.contains("other-attachment"), "{state}: {error}");
+        let state = world.state();
+        assert!(state.attachments.contains_key("other-attachment"));
+        assert_eq!(state.crimes, Vec::<String>::new());
+    }
+}

@@ -40,6 +40,7 @@ pub(super) fn render(action: &VolumeAction, done: &Value) -> String {
                     ("ATTACHMENT", "/attachment_id"),
                     ("HOST", "/place"),
                     ("SERVER", "/server_id"),
+                    ("STATE", "/state"),
                     ("SINCE", "/since"),
                 ],
             );

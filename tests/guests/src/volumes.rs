@@ -43,7 +43,7 @@ impl Instance {
     fn configure_volumes(&self) -> Result<()> {
         let text = format!(
             "[DEFAULT]\n\
-             volume_providers = cinder\n\
+             volume_providers = cinder,manila\n\
              my_ip = {}\n\
              [cinder]\n\
              volume_connector = osbrick\n\
@@ -56,7 +56,9 @@ impl Instance {
              project_name = {TENANT}\n\
              project_domain_name = Default\n\
              auth_type = password\n\
-             region_name = RegionOne\n",
+             region_name = RegionOne\n\
+             [manila]\n\
+             share_proto = NFS\n",
             self.storage_address()?,
             lab::openstack::FRONT,
             lab::openstack::PASSWORD

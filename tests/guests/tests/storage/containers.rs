@@ -13,6 +13,7 @@ pub(crate) const CASES: &[Case] = &[
     ("an_existing_volume_is_used_by_its_id_and_given_back", an_existing_volume_is_used),
     ("a_volume_in_a_file_of_an_nfs_export_goes_to_another_guest", a_file_goes_to_another_guest),
     ("a_volume_is_found_again_by_a_guest_that_was_killed", a_guest_is_killed),
+    ("a_share_is_written_in_containers_of_two_guests_at_once", a_share_is_written_on_both),
 ];
 
 const VOLUME: &str = "my_vol:/data";
@@ -116,6 +117,28 @@ fn a_guest_is_killed(stage: &mut Stage) -> Result<()> {
     ensure!(one.docker(&["exec", "holder", "cat", "/data/file"])? == "written");
     one.remove("holder")?;
     one.docker(&["volume", "rm", "my_vol"]).map(drop)
+}
+
+fn a_share_is_written_on_both(stage: &mut Stage) -> Result<()> {
+    stage.serve_volumes()?;
+    let (one, two) = (&stage.pair.one, &stage.pair.two);
+    let options = ["--opt", "volume_provider=manila", "--opt", "size=1"];
+    let create = ["volume", "create", "--driver", "fuxi", "--name", "my_share"];
+    one.docker(&[&create[..], &options].concat())?;
+    for instance in [one, two] {
+        instance.run("holder", &["--network", "none", "--volume-driver", "fuxi", "-v", "my_share:/data"])?;
+    }
+    let exec = |instance: &Instance, script: &str| instance.docker(&["exec", "holder", "sh", "-c", script]);
+    exec(one, "echo from one > /data/first")?;
+    ensure!(exec(two, "cat /data/first; echo from two > /data/second")? == "from one");
+    ensure!(exec(one, "cat /data/second")? == "from two");
+    ensure!(exec(one, "grep ' /data ' /proc/mounts")?.contains(" nfs4 "));
+    // Whoever leaves takes his own rule along, and the other goes on.
+    one.remove("holder")?;
+    ensure!(one.docker_fails(&["volume", "rm", "my_share"])?.contains("my_share"));
+    exec(two, "echo alone > /data/third")?;
+    two.remove("holder")?;
+    one.docker(&["volume", "rm", "my_share"]).map(drop)
 }
 
 /// As Fuxi's users wrote it.

@@ -39,47 +39,12 @@ impl Program<'_> {
     /// # Errors
     /// [`Error::ToolMissing`], or [`Error::Tool`] when it took too long.
     pub(crate) fn run(&self, arguments: &[&str]) -> Result<Ended> {
-        let failed = |reason: String| Error::Tool { program: self.name, path: self.on.to_owned(), reason };
-        // Files instead of pipes: a program that outlives its deadline, or a child of it, cannot keep us waiting.
-        let (mut out, mut err) = match (unnamed(), unnamed()) {
-            (Ok(out), Ok(err)) => (out, err),
-            (Err(e), _) | (_, Err(e)) => return Err(failed(e.to_string())),
-        };
-        let (out_end, err_end) = match (out.try_clone(), err.try_clone()) {
-            (Ok(out), Ok(err)) => (out, err),
-            (Err(e), _) | (_, Err(e)) => return Err(failed(e.to_string())),
-        };
-        let spawned = Command::new(self.name)
-            .args(arguments)
-            .env("LC_ALL", "C")
-            .stdin(Stdio::null())
-            .stdout(out_end)
-            .stderr(err_end)
-            .spawn();
-        let mut child = match spawned {
-            Ok(child) => child,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Error::ToolMissing { program: self.name, package: self.package });
-            }
-            Err(e) => return Err(failed(e.to_string())),
-        };
-        let end = Instant::now() + self.within;
-        let status = loop {
-            match child.try_wait() {
-                Ok(Some(status)) => break status,
-                Ok(None) if Instant::now() < end => std::thread::sleep(LOOK),
-                Ok(None) => {
-                    let _ = child.kill();
-                    // One that hangs in the kernel cannot be waited for.
-                    let _ = child.try_wait();
-                    return Err(failed(format!("it did not end within {} s", self.within.as_secs())));
-                }
-                Err(e) => return Err(failed(e.to_string())),
-            }
-        };
-        let (stdout, stderr) = (text(&mut out), text(&mut err));
-        let line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let said = [line(&stderr), line(&stdout), status.to_string()];
+        let Said { status, stdout, stderr } = await_end(Path::new(self.name), arguments, self.within)
+            .map_err(|why| match why {
+                NoEnd::Missing => Error::ToolMissing { program: self.name, package: self.package },
+                NoEnd::Failed(reason) => Error::Tool { program: self.name, path: self.on.to_owned(), reason },
+            })?;
+        let said = [words(&stderr), words(&stdout), status.to_string()];
         let said = said.into_iter().find(|t| !t.is_empty()).unwrap_or_default();
         Ok(Ended { status, stdout, said: said.chars().take(300).collect() })
     }
@@ -95,6 +60,61 @@ impl Program<'_> {
         }
         Err(Error::Tool { program: self.name, path: self.on.to_owned(), reason: ended.said })
     }
+}
+
+/// What a program left.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Why it left nothing.
+#[derive(Debug)]
+pub(crate) enum NoEnd {
+    /// There is no such program.
+    Missing,
+    /// It cannot be started, or took too long and was killed.
+    Failed(String),
+}
+
+/// Runs a program with these arguments to its end. What it prints goes to files instead of pipes: neither a program that
+/// outlives its deadline nor a child of it keeps us waiting.
+pub(crate) fn await_end(
+    program: &Path,
+    arguments: &[&str],
+    within: Duration,
+) -> std::result::Result<Said, NoEnd> {
+    let failed = |e: std::io::Error| NoEnd::Failed(e.to_string());
+    let (mut out, mut err) = (unnamed().map_err(failed)?, unnamed().map_err(failed)?);
+    let mut child = Command::new(program)
+        .args(arguments)
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .stdout(out.try_clone().map_err(failed)?)
+        .stderr(err.try_clone().map_err(failed)?)
+        .spawn()
+        .map_err(|e| if e.kind() == std::io::ErrorKind::NotFound { NoEnd::Missing } else { failed(e) })?;
+    let end = Instant::now() + within;
+    let status = loop {
+        match child.try_wait().map_err(failed)? {
+            Some(status) => break status,
+            None if Instant::now() < end => std::thread::sleep(LOOK),
+            None => {
+                let _ = child.kill();
+                // One that hangs in the kernel cannot be waited for.
+                let _ = child.try_wait();
+                return Err(NoEnd::Failed(format!("it did not end within {} s", within.as_secs_f32())));
+            }
+        }
+    };
+    Ok(Said { status, stdout: text(&mut out), stderr: text(&mut err) })
+}
+
+/// Words with one space between them.
+pub(crate) fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A file in memory.
@@ -131,7 +151,7 @@ mod tests {
     fn a_program_that_does_not_end_is_ended() {
         let started = Instant::now();
         let error = program("sleep", Duration::from_millis(50)).must(&["60"]).unwrap_err().to_string();
-        assert_eq!(error, "sleep on /dev/x failed: it did not end within 0 s");
+        assert_eq!(error, "sleep on /dev/x failed: it did not end within 0.05 s");
         assert!(started.elapsed() < Duration::from_secs(10));
     }
 

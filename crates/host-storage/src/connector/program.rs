@@ -1,18 +1,11 @@
 //! Programs of the host, with arguments as a list, a deadline, and no secrets.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Machine;
+use crate::program::{NoEnd, await_end, words};
 use crate::{Error, Result};
-
-/// How long output may take after the program has ended.
-const TAIL: Duration = Duration::from_millis(200);
-/// More than anybody reads.
-const OUTPUT: u64 = 64 << 10;
 
 /// A program and the Debian package that has it.
 #[derive(Debug, Clone, Copy)]
@@ -44,42 +37,12 @@ impl Program {
         subject: &str,
         deadline: Duration,
     ) -> Result<Ended> {
-        let failed =
-            |reason: String| Error::Tool { program: self.name, path: PathBuf::from(subject), reason };
-        let mut child = Command::new(self.path(machine))
-            .args(args)
-            .env("LC_ALL", "C")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|e| match e.kind() {
-                std::io::ErrorKind::NotFound => {
-                    Error::ToolMissing { program: self.name, package: self.package }
-                }
-                _ => failed(e.to_string()),
-            })?;
-        let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
-        let (started, mut pause) = (Instant::now(), Duration::from_millis(1));
-        let status = loop {
-            if let Some(status) = child.try_wait().map_err(|e| failed(e.to_string()))? {
-                break status;
-            }
-            if started.elapsed() >= deadline {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(failed(format!("it did not end within {} s", deadline.as_secs_f32())));
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(50));
-        };
-        let text = |from: Receiver<Vec<u8>>| from.recv_timeout(TAIL).unwrap_or_default();
-        let stderr = String::from_utf8_lossy(&text(stderr)).split_whitespace().collect::<Vec<_>>().join(" ");
-        Ok(Ended {
-            code: status.code(),
-            stdout: String::from_utf8_lossy(&text(stdout)).into_owned(),
-            stderr: stderr.chars().take(300).collect(),
-        })
+        let said = await_end(&self.path(machine), args, deadline).map_err(|why| match why {
+            NoEnd::Missing => Error::ToolMissing { program: self.name, package: self.package },
+            NoEnd::Failed(reason) => Error::Tool { program: self.name, path: PathBuf::from(subject), reason },
+        })?;
+        let stderr = words(&said.stderr).chars().take(300).collect();
+        Ok(Ended { code: said.status.code(), stdout: said.stdout, stderr })
     }
 
     /// As [`Program::run`], and it must succeed.
@@ -109,23 +72,10 @@ impl Program {
     }
 }
 
-/// Reads beside the program, which would wait for a full pipe. A daemon that it leaves behind may keep the pipe open for
-/// ever; nobody waits for that.
-fn collect(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(mut pipe) = pipe {
-            let _ = pipe.by_ref().take(OUTPUT).read_to_end(&mut bytes);
-            let _ = sender.send(bytes);
-            let _ = std::io::copy(&mut pipe, &mut std::io::sink());
-        }
-    });
-    receiver
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     const SH: Program = Program { name: "sh", package: "dash" };

@@ -3,20 +3,28 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use host_storage::connector::is_encrypted;
+use host_storage::connector::{Link, is_encrypted};
+use openstack::block_storage::Volume;
 
 use crate::claim::{Claim, Unclaimed};
 use crate::content::mount_options;
-use crate::record::{Attached, Record, Stage};
+use crate::record::{Attached, Origin, Record, Stage};
 use crate::service::Core;
 use crate::{Device, Error, Result};
 
 /// Bytes of a GiB.
 pub(crate) const GIB: u64 = 1 << 30;
+/// How long what this host wrote down of a volume is believed without asking, in seconds.
+const KNOWN_FOR: i64 = 600;
+
 impl Core {
     pub(crate) async fn mount(&self, name: &str, id: &str) -> Result<PathBuf> {
         self.ledger.set_due(name, None);
         let mut record = self.find(name).await?.ok_or_else(|| Error::NotFound { name: name.to_owned() })?;
+        if record.stage == Stage::Deleting {
+            self.settle_removal(record).await?;
+            record = self.find(name).await?.ok_or_else(|| Error::NotFound { name: name.to_owned() })?;
+        }
         if matches!(record.stage, Stage::Deleting | Stage::GivingBack) {
             return Err(Error::refused(name, "it is being removed; create it again"));
         }
@@ -67,7 +75,10 @@ impl Core {
         record.references.clear();
         record.doubtful = false;
         record.trouble = None;
-        record.attached = Some(Attached { boot_id, server, ..Attached::default() });
+        let claim = uuid::Uuid::new_v4().simple().to_string();
+        // The disk of a server may be here before its attachment is known.
+        let link = server.as_ref().map(|_| Link::Server);
+        record.attached = Some(Attached { boot_id, server, claim, link, ..Attached::default() });
         self.ledger.save(record)?;
         let mut claimed = self.claim(record).await;
         if matches!(claimed, Err(Unclaimed::Refused(_)))
@@ -102,7 +113,7 @@ impl Core {
         // Before anything is connected, so that it can be let go of whatever happens.
         self.note(record, |a| {
             a.id = Some(claim.id.clone());
-            a.link = link.as_ref().ok().cloned();
+            a.link = link.as_ref().ok().cloned().or_else(|| a.link.take());
         });
         self.ledger.save(record)?;
         if is_encrypted(connection) {
@@ -113,12 +124,14 @@ impl Core {
             ));
         }
         link.map_err(|e| Error::host(&name, e))?;
-        self.refuse_bad_company(record, &claim.id).await?;
         // At the same time, because one waits for the cloud and the other for this host. Nothing is written to the device
         // before the claim is complete: until then another host may take it for a lost one of its own and end it.
         let seen = record.clone();
-        let (completed, device) =
-            tokio::join!(self.complete(&seen, &claim.id), self.connect(record, connection));
+        let (completed, device, volume) = tokio::join!(
+            self.complete(&seen, &claim.id),
+            self.connect(record, connection),
+            self.look_again(&seen)
+        );
         let device = device?;
         self.note(record, |a| {
             // By now it tells the disk from another one in its place.
@@ -127,6 +140,10 @@ impl Core {
         });
         self.ledger.save(record)?;
         completed?;
+        if let Some(volume) = volume? {
+            self.believe(record, &device, &volume)?;
+        }
+        self.refuse_bad_company(record, &claim.id).await?;
         let prepared = self.prepare(record, &device).await?;
         self.mark_used(record, &prepared).await?;
         let (path, filesystem) = (prepared.path, prepared.filesystem);
@@ -135,6 +152,38 @@ impl Core {
         record.references = BTreeMap::from([(id.to_owned(), 1)]);
         self.ledger.save(record)?;
         Ok(path)
+    }
+
+    /// The volume as Cinder knows it now, unless this host learned of it a moment ago: since then another host may have
+    /// formatted it, given it back, or somebody may have changed its type.
+    async fn look_again(&self, record: &Record) -> Result<Option<Volume>> {
+        let begun = record.format_begun && record.is_pending();
+        if !begun && record.age() <= KNOWN_FOR {
+            return Ok(None);
+        }
+        let volume = self.cloud.get_volume(record.id()).await;
+        volume.map(Some).map_err(|e| Error::cloud(&record.name, "read its marks", e))
+    }
+
+    /// Takes over what Cinder says now, if it is the same volume still.
+    fn believe(&self, record: &mut Record, device: &Device, volume: &Volume) -> Result<()> {
+        let ours = self.marks.names(volume, &record.name) && self.marks.origin(volume) == record.origin;
+        if !ours {
+            return Err(Error::refused(
+                &record.name,
+                format!(
+                    "Cinder volume {} no longer carries the marks of this Docker volume (given back or taken over elsewhere?); remove it here: docker volume rm {}",
+                    volume.id, record.name
+                ),
+            ));
+        }
+        record.learn(&self.marks, volume);
+        if record.origin == Origin::Adopted && record.request.subdirectory.is_none() {
+            record.request.subdirectory = self.marks.request_of(volume).subdirectory;
+        }
+        // The device was proven to have the size that it was asked for.
+        record.size = device.size / GIB;
+        self.ledger.save(record)
     }
 
     fn note(&self, record: &mut Record, change: impl FnOnce(&mut Attached)) {

@@ -10,12 +10,19 @@ use crate::service::Core;
 use crate::{Error, Result};
 
 /// A volume that is this host's until it is given back.
-#[derive(Debug)]
 pub(crate) struct Claim {
     /// The attachment.
     pub(crate) id: String,
     /// How to reach the blocks; holds secrets.
     pub(crate) connection: Map<String, Value>,
+}
+
+impl std::fmt::Debug for Claim {
+    /// Only the names of the connection's values: secrets are among them.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let keys: Vec<_> = self.connection.keys().collect();
+        f.debug_struct("Claim").field("id", &self.id).field("connection", &keys).finish()
+    }
 }
 
 /// Why there is no claim.
@@ -60,7 +67,8 @@ impl Core {
     /// What a claim of this host says of itself.
     pub(crate) fn place_of_claim(&self, record: &Record, connector: &Map<String, Value>) -> String {
         let host = connector.get("host").and_then(Value::as_str).unwrap_or_default();
-        holder::place(host, &self.host.mountpoint(&record.name))
+        let claim = record.attached.as_ref().map_or("", |a| a.claim.as_str());
+        holder::place(host, &self.host.mountpoint(&record.name), claim)
     }
 
     /// Says that the volume is connected: from then on everybody sees it in use.

@@ -131,7 +131,14 @@ impl Core {
 
     /// The volume is gone: so is what was kept for it, and its journal entry.
     pub(crate) async fn forget(&self, record: &Record) -> Result<()> {
-        self.end_copy(record).await;
+        match self.drop_copy_snapshot(record).await {
+            // The journal alone remembers the snapshot: it goes when the cloud answers again.
+            Err(error) if error.is_cloud_unreachable() => return Err(error),
+            Err(error) => {
+                tracing::warn!(volume = record.name, %error, "the snapshot it was copied from is left")
+            }
+            Ok(()) => {}
+        }
         self.ledger.remove(&record.name)
     }
 }

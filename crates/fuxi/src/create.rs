@@ -23,8 +23,14 @@ impl Core {
                 self.finish_creating(record, true).await?;
             }
             Some(record) if record.stage == Stage::Adopting => self.give_back(record).await?,
-            Some(record) if matches!(record.stage, Stage::Deleting | Stage::GivingBack) => {
-                self.finish_removing(record).await?;
+            Some(record) if record.stage == Stage::GivingBack => self.finish_removing(record).await?,
+            Some(record) if record.stage == Stage::Deleting => {
+                self.settle_removal(record).await?;
+                match self.ledger.get(name) {
+                    Some(record) if record.stage == Stage::Deleting => self.await_gone(record).await?,
+                    Some(record) => return self.same_or_conflict(&record, &request),
+                    None => {}
+                }
             }
             Some(record) => return self.same_or_conflict(&record, &request),
             None => {}

@@ -118,7 +118,10 @@ impl Core {
         }
         // Some storage connects by itself after a reboot.
         if let Some(link) = &attached.link {
-            self.host.disconnect(link, record.id()).await.map_err(failed)?;
+            self.host.disconnect(link, record.id()).await.map_err(|e| match e.is_busy() {
+                true => Error::InUse { name: name.clone(), by: e.to_string() },
+                false => failed(e),
+            })?;
         }
         self.unclaim(record, attached.id.as_deref()).await?;
         self.at_rest(record)

@@ -7,6 +7,9 @@ use crate::record::Record;
 use crate::service::Core;
 use crate::{Error, Result};
 
+/// The longest that Cinder stores.
+const LONGEST: usize = 255;
+
 /// One attachment of a volume, as far as the cloud tells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Holder {
@@ -26,7 +29,9 @@ pub struct Holder {
 
 impl Holder {
     fn of(attachment: &VolumeAttachment, own: Option<&str>) -> Self {
-        let device = attachment.device.clone().filter(|text| text.contains(":/"));
+        let device = attachment.device.as_deref().filter(|text| text.contains(":/"));
+        // People need not see which attempt it was.
+        let device = device.map(|text| text.rsplit_once('#').map_or(text, |(place, _)| place).to_owned());
         Self {
             attachment_id: attachment.attachment_id.clone(),
             place: device.or_else(|| attachment.host_name.clone()).filter(|text| !text.is_empty()),
@@ -84,10 +89,12 @@ impl Core {
     }
 }
 
-/// What a claim tells Cinder about the place, which it shows to everybody who may see the volume.
-pub(crate) fn place(host: &str, mountpoint: &std::path::Path) -> String {
-    // The longest that Cinder stores.
-    format!("{host}:{}", mountpoint.display()).chars().take(255).collect()
+/// What a claim tells Cinder about the place, which it shows to everybody who may see the volume: the host, where it mounts
+/// it, and which attempt this is.
+pub(crate) fn place(host: &str, mountpoint: &std::path::Path, claim: &str) -> String {
+    let end = format!("#{claim}");
+    let text = format!("{host}:{}", mountpoint.display());
+    text.chars().take(LONGEST.saturating_sub(end.len())).chain(end.chars()).collect()
 }
 
 /// The holders for a sentence; empty if none is shown.

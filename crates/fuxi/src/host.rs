@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use host_storage::connector::{self, Connection, Link, Machine};
@@ -10,6 +11,9 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::{Content, Device, HostResult, HostStorage};
+
+/// How long a device may take to show that its volume grew.
+const GROWS_WITHIN: Duration = Duration::from_secs(30);
 
 /// This machine, with one directory below which volumes are mounted.
 #[derive(Debug, Clone)]
@@ -59,6 +63,10 @@ fn reopen(device: &Device) -> HostResult<BlockDevice> {
         return Ok(found);
     }
     Err(another_number(device, &found))
+}
+
+fn is_smaller(path: &Path, size: u64) -> bool {
+    BlockDevice::open(path).is_ok_and(|device| device.size() < size)
 }
 
 fn another_number(device: &Device, found: &BlockDevice) -> HostError {
@@ -247,8 +255,17 @@ impl HostStorage for LocalHost {
         let device = device.clone();
         blocking(move || {
             let machine = Machine::default();
-            connector::rescan(&machine, &device.link, &device.volume)?;
-            let found = connector::prove(&machine, &device.link, &device.path, &device.volume, size)?;
+            let until = Instant::now() + GROWS_WITHIN;
+            let found = loop {
+                connector::rescan(&machine, &device.link, &device.volume)?;
+                match connector::prove(&machine, &device.link, &device.path, &device.volume, size) {
+                    // Cinder knows the new size first; the kernel, or the hypervisor, follows.
+                    Err(_) if Instant::now() < until && is_smaller(&device.path, size) => {
+                        std::thread::sleep(Duration::from_millis(200));
+                    }
+                    other => break other?,
+                }
+            };
             if found.number() != device.number {
                 return Err(another_number(&device, &found));
             }

@@ -11,9 +11,6 @@ use crate::record::{Origin, Record};
 use crate::service::Core;
 use crate::{Content, Device, Error, Result};
 
-/// How long after a volume's making its maker need not ask whether another host formatted it, in seconds.
-const MARK_KNOWN_FOR: i64 = 600;
-
 /// A mounted volume.
 #[derive(Debug)]
 pub(crate) struct Prepared {
@@ -32,16 +29,8 @@ impl Core {
         let failed = |e| Error::host(&name, e);
         let content = self.host.inspect(device).await.map_err(failed)?;
         if content == Content::Blank && record.is_pending() {
-            // A marked volume is never formatted again. The first attempt after the making knows the mark; a later one
-            // has to ask, because it may have been written by a call whose answer was lost, or by another host.
-            if record.format_begun || record.age() > MARK_KNOWN_FOR {
-                let volume = self
-                    .cloud
-                    .get_volume(record.id())
-                    .await
-                    .map_err(|e| Error::cloud(&name, "read its format mark", e))?;
-                record.learn(&self.marks, &volume);
-            }
+            // A marked volume is never formatted again. The first attempt after the making knows the mark; a later one has
+            // asked, because it may have been written by a call whose answer was lost, or by another host.
             record.format_begun = true;
             self.ledger.save(record)?;
         }

@@ -50,6 +50,9 @@ pub(crate) enum Stage {
 pub(crate) struct Attached {
     /// The boot during which device and mount are meaningful.
     pub(crate) boot_id: String,
+    /// What this very attempt calls itself to Cinder, so that its attachment is known again if the answer is lost.
+    #[serde(default)]
+    pub(crate) claim: String,
     /// Cinder's id; absent while the call is under way.
     pub(crate) id: Option<String>,
     /// The server that Nova attached it to; written before Nova is asked. Without one the attachment is this host's own.

@@ -104,6 +104,7 @@ impl Core {
             && self.marks.origin(&volume) == Origin::Created
             && volume.metadata.get(&self.marks.request) == Some(&record.token);
         if !proven {
+            self.settle_removal(record).await?;
             return Err(Error::refused(
                 &name,
                 format!(
@@ -113,6 +114,7 @@ impl Core {
             ));
         }
         if let Some(error) = attached_elsewhere(&record, &volume) {
+            self.settle_removal(record).await?;
             return Err(error);
         }
         record.stage = Stage::Deleting;
@@ -128,31 +130,40 @@ impl Core {
         self.await_gone(record).await
     }
 
-    async fn await_gone(&self, mut record: Record) -> Result<()> {
+    /// Ends a removal whose outcome nobody saw: what is gone is forgotten, what is on its way is left to go, anything else is
+    /// a volume again. Nothing is destroyed here: since the user's request failed, another host may use the volume, and a
+    /// moment between two of its containers is no proof that nobody needs it.
+    pub(crate) async fn settle_removal(&self, mut record: Record) -> Result<()> {
+        if record.stage != Stage::Deleting {
+            return Ok(());
+        }
+        match self.look(&record).await? {
+            None => self.forget(&record).await,
+            Some(volume) if volume.status == "deleting" => Ok(()),
+            Some(_) => {
+                record.stage = Stage::Ready;
+                self.ledger.save(&record)
+            }
+        }
+    }
+
+    pub(crate) async fn await_gone(&self, mut record: Record) -> Result<()> {
         let name = record.name.clone();
         let started = Instant::now();
         let mut pause = self.settings.poll_first;
-        let mut asked_again = false;
         loop {
             let status = match self.look(&record).await? {
                 None => return self.forget(&record).await,
                 Some(volume) => volume.status,
             };
-            if status == "available" && !asked_again {
-                // The request was lost on its way.
-                asked_again = true;
-                self.cloud
-                    .delete_volume(record.id())
-                    .await
-                    .map_err(|e| Error::cloud(&name, "delete it", e))?;
-            }
-            if status.starts_with("error") || started.elapsed() > self.settings.cloud_patience {
+            if status != "deleting" || started.elapsed() > self.settings.cloud_patience {
+                // The request was lost on its way, or Cinder failed: the user decides anew.
                 record.stage = Stage::Ready;
                 self.ledger.save(&record)?;
                 return Err(Error::refused(
                     &name,
                     format!(
-                        "Cinder did not delete volume {} (status {status}); try again later",
+                        "Cinder did not delete volume {} (status {status}); repeat the command",
                         record.id()
                     ),
                 ));

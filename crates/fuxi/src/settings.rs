@@ -31,6 +31,8 @@ pub struct Settings {
     pub doubt_delay: Duration,
     /// How long after its Mount a container's own mount may take to show.
     pub shows_after: Duration,
+    /// How long after its Mount a container may take to start: Docker mounts all its volumes before, one after another.
+    pub starts_within: Duration,
     /// How long a caller waits for an answer; below Docker's 120 s.
     pub answer_within: Duration,
     /// How long Cinder may take to make or delete a volume before we stop watching.
@@ -45,7 +47,8 @@ pub struct Settings {
     pub lost_after: Duration,
     /// How long Nova may take to attach or detach a volume before we stop watching.
     pub server_patience: Duration,
-    /// How long an attachment may stay `reserved` while somebody waits for it: Cinder itself gives the storage 60 s.
+    /// How long an attachment may stay `reserved` while somebody waits for it: Cinder itself gives the storage 60 s, and
+    /// operators of slow storage give it more.
     pub reserved_for: Duration,
     /// How often idle and half-done volumes are looked after; `None`: only when [`crate::Service::sweep`] is called.
     pub sweep_every: Option<Duration>,
@@ -65,6 +68,7 @@ impl Default for Settings {
             detach_delay: Duration::from_secs(5),
             doubt_delay: Duration::from_secs(60),
             shows_after: Duration::from_secs(10),
+            starts_within: Duration::from_secs(900),
             answer_within: Duration::from_secs(105),
             cloud_patience: Duration::from_secs(600),
             poll_first: Duration::from_millis(100),
@@ -72,7 +76,7 @@ impl Default for Settings {
             absent_for: Duration::from_secs(1),
             lost_after: Duration::from_secs(10),
             server_patience: Duration::from_secs(90),
-            reserved_for: Duration::from_secs(65),
+            reserved_for: Duration::from_secs(180),
             sweep_every: Some(Duration::from_secs(30)),
         }
     }

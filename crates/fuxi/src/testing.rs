@@ -51,6 +51,10 @@ pub(crate) struct State {
     pub(crate) mkfs_words: BTreeMap<String, String>,
     /// What attachments' connectors called their mountpoints.
     pub(crate) devices: BTreeMap<String, String>,
+    /// The next attachment is only reserved until somebody has looked so often: the storage takes its time.
+    pub(crate) slow_export: Option<u32>,
+    /// Nova's answers are for another project.
+    pub(crate) nova_is_blind: bool,
     /// Nova's word for the state of the other server, which may have a volume; `None`: there is no such server.
     pub(crate) other_server: Option<&'static str>,
     /// What Cinder says of its last failure.
@@ -117,6 +121,7 @@ pub(crate) fn settings() -> Settings {
         poll_longest: Duration::from_millis(1),
         lost_after: Duration::ZERO,
         reserved_for: Duration::ZERO,
+        starts_within: Duration::ZERO,
         cloud_patience: Duration::from_millis(500),
         server_patience: Duration::from_millis(300),
         sweep_every: None,
@@ -313,6 +318,18 @@ impl State {
         for snapshot in self.snapshots.values_mut() {
             snapshot.status = "available".into();
         }
+    }
+
+    /// One look at storage that takes its time.
+    fn export_slowly(&mut self) {
+        let Some(looks) = self.slow_export else { return };
+        let status = if looks == 0 { "attaching" } else { "reserved" };
+        for attachment in
+            self.attachments.values_mut().filter(|a| a.instance.is_none() && a.status != "attached")
+        {
+            attachment.status = status.into();
+        }
+        self.slow_export = looks.checked_sub(1);
     }
 
     fn check_exported(&self, device: &Device) -> HostResult<()> {

@@ -69,6 +69,17 @@ pub fn find(machine: &Machine, volume: &str, size: u64) -> Result<Option<Disk>> 
     }
 }
 
+/// Paths of all disks that carry the volume's id, or as much of it as fits, whatever their size.
+#[must_use]
+pub fn candidates(machine: &Machine, volume: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(machine.path("/sys/block")).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| matches!(judge(&entry.path(), volume), Evidence::Whole | Evidence::Beginning))
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .map(|name| PathBuf::from("/dev").join(name.replace('!', "/")))
+        .collect()
+}
+
 /// Whether the disk that is at this path by now positively is not the volume.
 #[must_use]
 pub fn is_another(machine: &Machine, path: &Path, volume: &str) -> bool {

@@ -17,6 +17,11 @@ impl Core {
     pub(crate) async fn take_from_the_dead(&self, record: &Record) -> Result<bool> {
         let Some(nova) = &self.nova else { return Ok(false) };
         let failed = |e| Error::cloud(&record.name, "look who has it", e);
+        // Credentials that do not even see this server, which runs, say nothing about others.
+        let own = record.attached.as_ref().and_then(|a| a.server.as_deref()).unwrap_or_default();
+        if !matches!(nova.servers.life(own).await.map_err(failed)?, ServerLife::MayRun(_)) {
+            return Ok(false);
+        }
         let volume = self.cloud.get_volume(record.id()).await.map_err(failed)?;
         let holders = Holder::all(&volume, None);
         if volume.status != "in-use" || volume.multiattach || holders.is_empty() {

@@ -19,6 +19,15 @@ impl Core {
     pub(crate) async fn unclaim_from_server(&self, record: &Record, server: &str, lost: bool) -> Result<()> {
         let nova = self.nova_for(record, server)?;
         let name = &record.name;
+        let own = nova.identity.server_id().await.map_err(|why| Error::refused(name, why))?;
+        if own != server {
+            return Err(Error::refused(
+                name,
+                format!(
+                    "the journal says that server {server} has it, and this machine is {own}: a copy of that one; nothing was detached, remove the state directory here"
+                ),
+            ));
+        }
         let again = self.settings.poll_longest * AGAIN;
         let (started, mut pause) = (Instant::now(), self.settings.poll_first);
         let (mut ordered, mut said): (Option<Instant>, _) = (None, String::new());

@@ -129,6 +129,7 @@ impl BlockStorage for World {
     }
     async fn list_attachments(&self, volume: &str) -> openstack::Result<Vec<Attachment>> {
         self.cloud("list attachments", |s| {
+            s.export_slowly();
             let found = s.attachments.values().filter(|a| a.volume_id == volume).cloned().collect();
             s.move_disks();
             Ok(found)

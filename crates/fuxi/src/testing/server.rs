@@ -87,7 +87,7 @@ impl Servers for World {
     async fn life(&self, server: &str) -> openstack::Result<ServerLife> {
         self.cloud("look whether a server runs", |s| {
             Ok(match s.other_server {
-                Some(_) if server != OTHER => ServerLife::MayRun("ACTIVE".into()),
+                _ if server == SERVER && !s.nova_is_blind => ServerLife::MayRun("ACTIVE".into()),
                 None => ServerLife::Gone,
                 Some("SHUTOFF") => ServerLife::Off,
                 Some(other) => ServerLife::MayRun(other.into()),

@@ -7,8 +7,8 @@ use host_storage::Filesystem;
 use serde_json::Value;
 
 use super::options;
-use crate::testing::{ADOPTABLE, Fault, World, foreign_filesystem, volume};
-use crate::{Content, Error};
+use crate::testing::{ADOPTABLE, Fault, World, foreign_filesystem, settings, volume};
+use crate::{Content, Error, Settings};
 
 /// Changes what the journal says of `v`, as a crash or time would have.
 fn rewrite(world: &Arc<World>, key: &str, value: impl Into<Value>) {
@@ -210,4 +210,108 @@ async fn h14_a_lost_answer_never_ends_the_unfinished_attachment_of_another_host(
     assert!(world.state().attachments.contains_key("slow"), "another host's attachment was ended");
     let error = service.mount("v", "a").await.unwrap_err().to_string();
     assert!(error.contains("held by node-9:/fuxi/data/v"), "{error}");
+}
+
+#[tokio::test]
+async fn a_removal_that_failed_does_not_delete_later_what_another_host_uses_meanwhile() {
+    let world = World::new();
+    let service = world.service();
+    service.create("v", options(&[])).await.unwrap();
+    let id = world.state().volumes.values().find(|v| v.name == "v").unwrap().id.clone();
+    // The request is lost on its way, and so is every look at what became of it.
+    world.plan(1, Fault::Fails);
+    service.remove("v").await.unwrap_err();
+    rewrite(&world, "stage", "deleting");
+    // Meanwhile it is used elsewhere, and between two containers there nobody has it for a moment.
+    let service = world.service();
+    service.recover().await;
+    service.sweep().await;
+    assert_eq!(world.state().volumes[&id].status, "available");
+    // It is a volume again, and goes when the user repeats his command.
+    service.mount("v", "a").await.unwrap();
+    service.unmount("v", "a").await.unwrap();
+    service.remove("v").await.unwrap();
+    assert!(!world.state().volumes.contains_key(&id) && world.journal_is_empty());
+    assert_eq!(world.state().crimes, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_claim_that_takes_effect_late_is_found_and_ended() {
+    let world = World::new();
+    let patient = Settings { reserved_for: Duration::from_secs(60), ..settings() };
+    let service = world.service_with(patient);
+    service.create("v", options(&[])).await.unwrap();
+    world.state().slow_export = Some(3);
+    world.plan(0, Fault::AnswerLost);
+    service.mount("v", "a").await.unwrap_err();
+    assert!(world.state().attachments.is_empty(), "{:?}", world.state().attachments);
+    service.mount("v", "a").await.unwrap();
+    assert_eq!(world.state().crimes, [""; 0]);
+}
+
+/// A volume `v` that another host has attached, which says so in these words.
+async fn attached_by(world: &Arc<World>, service: &crate::Service, place: &str) -> String {
+    service.create("v", options(&[])).await.unwrap();
+    let id = world.state().volumes.values().find(|v| v.name == "v").unwrap().id.clone();
+    let mut state = world.state();
+    let attachment = openstack::block_storage::Attachment {
+        id: "theirs".into(),
+        volume_id: id.clone(),
+        status: "attached".into(),
+        instance: None,
+        attach_mode: None,
+        connection_info: Default::default(),
+    };
+    state.attachments.insert("theirs".into(), attachment);
+    let volume = state.volumes.get_mut(&id).unwrap();
+    volume.status = "in-use".into();
+    volume.attachments.push(openstack::block_storage::VolumeAttachment {
+        attachment_id: "theirs".into(),
+        device: Some(place.into()),
+        ..Default::default()
+    });
+    drop(state);
+    id
+}
+
+#[tokio::test]
+async fn h33_a_host_of_the_same_name_keeps_its_volume_when_an_answer_is_lost() {
+    let world = World::new();
+    let service = world.service();
+    // Both are called the same, and mount in the same place.
+    attached_by(&world, &service, ":/volumes/v#another-attempt").await;
+    world.plan(0, Fault::AnswerLost);
+    service.mount("v", "a").await.unwrap_err();
+    assert!(world.state().attachments.contains_key("theirs"));
+    assert_eq!(world.state().crimes, [""; 0]);
+}
+
+#[tokio::test]
+async fn h03_a_volume_that_was_made_multiattach_meanwhile_still_has_one_writer() {
+    let world = World::new();
+    let service = world.service();
+    let id = attached_by(&world, &service, "node-9:/fuxi/data/v").await;
+    world.state().volumes.get_mut(&id).unwrap().multiattach = true;
+    rewrite(&world, "since", 0);
+    let service = world.service();
+    world.state().host_calls.clear();
+    let error = service.mount("v", "a").await.unwrap_err();
+    assert!(matches!(error, Error::InUse { .. }), "{error}");
+    let calls = world.state().host_calls.clone();
+    assert!(!calls.iter().any(|c| ["check", "mount", "format"].contains(&c.as_str())), "{calls:?}");
+    assert!(world.state().attachments.contains_key("theirs") && world.state().attachments.len() == 1);
+}
+
+#[tokio::test]
+async fn h23_a_volume_that_was_given_back_elsewhere_is_not_mounted_from_memory() {
+    let world = World::new();
+    let service = world.service();
+    service.create("v", options(&[("volume_id", ADOPTABLE)])).await.unwrap();
+    rewrite(&world, "since", 0);
+    world.state().volumes.insert(ADOPTABLE.into(), volume(ADOPTABLE, "old", "available"));
+    let service = world.service();
+    let error = service.mount("v", "a").await.unwrap_err().to_string();
+    assert!(error.contains("no longer carries the marks"), "{error}");
+    let state = world.state();
+    assert!(state.mounts.is_empty() && state.attachments.is_empty() && state.connected.is_empty());
 }

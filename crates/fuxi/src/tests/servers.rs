@@ -228,3 +228,12 @@ async fn h35_a_volume_of_a_server_that_may_run_is_left_to_it() {
         assert_eq!(state.crimes, Vec::<String>::new());
     }
 }
+
+#[tokio::test]
+async fn h35_credentials_that_do_not_see_this_server_prove_nobodys_death() {
+    let (world, service) = held_by_other(None).await;
+    world.state().nova_is_blind = true;
+    service.mount("v", "a").await.unwrap_err();
+    assert!(world.state().attachments.contains_key("other-attachment"));
+    assert_eq!(world.state().crimes, Vec::<String>::new());
+}

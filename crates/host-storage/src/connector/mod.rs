@@ -160,7 +160,8 @@ pub fn prove(machine: &Machine, link: &Link, path: &Path, volume: &str, size: u6
 pub fn disconnect(machine: &Machine, link: &Link, volume: &str) -> Result<()> {
     match link {
         // It was this host's before, and its driver takes it away; or the hypervisor does.
-        Link::Local { .. } | Link::Server => Ok(()),
+        Link::Local { .. } => Ok(()),
+        Link::Server => server::release(machine, volume),
         Link::FibreChannel(link) => fibre_channel::disconnect(machine, link, &scsi::Patience::default()),
         Link::Iscsi(link) => iscsi::disconnect(machine, link, &scsi::Patience::default()),
         Link::Nvme(link) => nvme::disconnect(machine, link, volume),

@@ -81,6 +81,20 @@ pub(super) fn prove(machine: &Machine, path: &Path, volume: &str, size: u64) -> 
     }
 }
 
+/// Proves that nobody on this machine has the disk, if it is here: the hypervisor takes it away without asking.
+pub(super) fn release(machine: &Machine, volume: &str) -> Result<()> {
+    for path in serial::candidates(machine, volume) {
+        match BlockDevice::open(machine.path(&path.to_string_lossy())) {
+            Ok(device) if crate::is_open_elsewhere(&device)? => return Err(Error::Busy { path }),
+            Ok(_) => {}
+            // ENOENT, ENXIO, ENODEV: it is gone.
+            Err(Error::Io { source, .. }) if matches!(source.raw_os_error(), Some(2 | 6 | 19)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// Has all SCSI hosts look for disks they missed.
 fn scan(machine: &Machine) {
     let hosts = std::fs::read_dir(machine.path("/sys/class/scsi_host")).into_iter().flatten().flatten();

@@ -13,9 +13,11 @@ const ATTACHMENTS: Since = Since(Microversion(3, 27), "Ocata");
 const COMPLETE: Since = Since(Microversion(3, 44), "Queens");
 const MODE: Microversion = Microversion(3, 54);
 
-/// Making and ending an export is done by the storage while we wait: Cinder itself gives it 60 s. Below the 60 s
-/// that Docker gives an unmount.
-const EXPORT: Duration = Duration::from_secs(50);
+/// Making an export is done by the storage while we wait: Cinder itself gives it 60 s, and its answer is worth more than
+/// a guess.
+const EXPORT: Duration = Duration::from_secs(70);
+/// Ending one, too; below the 60 s that Docker gives an unmount.
+const END: Duration = Duration::from_secs(50);
 
 impl Client {
     /// Reserves the volume and exports it to the connector. Not repeated once it may have been executed: after an
@@ -85,7 +87,7 @@ impl Client {
     /// [`crate::Error::Unsupported`].
     pub async fn delete_attachment(&self, id: &str) -> Result<()> {
         let call = self.versioned(Method::DELETE, "/attachments/{}", &[id], "delete attachment").await?;
-        page::gone_is_success(self.session.send(&call.slow(EXPORT)).await)
+        page::gone_is_success(self.session.send(&call.slow(END)).await)
     }
 
     async fn versioned(

@@ -75,6 +75,20 @@ pub(crate) enum Error {
     /// A running service refused a request.
     #[error("{0}")]
     Refused(String),
+    /// A journal of another machine.
+    #[error(
+        "the state directory {} was written on machine {written}, and this is {here}: it came with a copied disk, and what \
+         it says of ports and volumes is that machine's; remove the directory here, or only its file `machine` if this is \
+         the same machine with a new name", path.display()
+    )]
+    CopiedState {
+        /// The directory.
+        path: PathBuf,
+        /// Whose it is.
+        written: String,
+        /// Where it is.
+        here: String,
+    },
     /// Nobody serves on this host.
     #[error("no `kuryr serve` answers on {}: {reason}; is it running, with this state_dir?", socket.display())]
     NotServing {

@@ -3,6 +3,7 @@
 mod carrier;
 mod listeners;
 pub(crate) mod logging;
+mod machine;
 pub(crate) mod requests;
 pub(crate) mod services;
 mod status_socket;

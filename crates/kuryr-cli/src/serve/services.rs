@@ -1,6 +1,6 @@
 //! Concrete edges wired into the services.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use journal::StateDir;
 use openstack::{Session, block_storage, compute, network, shared_file_systems};
 
 use super::carrier::Carrier;
+use super::machine;
 use crate::error::Error;
 use crate::faces::{Ipam, Networks, Volumes};
 use crate::settings::{Configuration, NetworkPlugin, VolumePlugin};
@@ -84,6 +85,7 @@ impl Services {
             return Ok(open.clone());
         }
         let state = Arc::new(StateDir::open(path)?);
+        machine::check(&state, Path::new("/"))?;
         self.states.push(state.clone());
         Ok(state)
     }

@@ -183,7 +183,9 @@ fn plain_tcp_for_everybody_needs_a_word_on_the_command_line() {
     let error = rig.serve_fails();
     assert!(error.contains("0.0.0.0"), "{error}");
     rig.kuryr(&format!("kuryr_uri = http://127.0.0.1:{port}"), &format!("[neutron]\n{AUTH}"));
-    let _running = serving(&rig);
+    let mut running = serving(&rig);
+    // The plugin's socket, which was waited for, is there a moment before.
+    running.until("its port listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
     let stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
     assert_eq!(http::call(stream, "/Plugin.Activate", "").0, 200);
 }

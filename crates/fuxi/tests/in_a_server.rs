@@ -186,7 +186,7 @@ async fn lost_answers_of_nova_leave_nothing() {
 }
 
 #[tokio::test]
-async fn a_machine_whose_firmware_names_another_server_attaches_nothing() {
+async fn h32_a_machine_whose_firmware_names_another_server_attaches_nothing() {
     let rig = Rig::new().await;
     // The same id in the other byte order is the same.
     rig.firmware("5E5E5E5E-2211-0040-8000-000000000001\n");

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_nothing_names_is_not_proven_by_its_size() {
+    fn h05_a_device_that_nothing_names_is_not_proven_by_its_size() {
         let nothing = SysfsFacts::default();
         assert!(kernel_name(&nothing).is_none());
         let named = |f: fn(&mut SysfsFacts)| {

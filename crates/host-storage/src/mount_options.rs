@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_and_dangerous_words_are_refused() {
+    fn h22_foreign_and_dangerous_words_are_refused() {
         for text in [
             "",
             "ro",

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_in_the_volume_leads_nowhere() {
+    fn h22_a_link_in_the_volume_leads_nowhere() {
         let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         symlink(outside.path(), dir.path().join("data")).unwrap();
         let before = outside.path().metadata().unwrap().mode();

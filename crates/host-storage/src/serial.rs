@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_size_and_a_new_name_prove_nothing() {
+    fn h05_equal_size_and_a_new_name_prove_nothing() {
         let tree = Tree::new();
         tree.disk("vdb", GIB, &[]);
         tree.disk("vdc", GIB, &[("serial", b"someone-elses")]);

@@ -99,8 +99,8 @@ fn a_copy_of_a_btrfs_is_never_taken_for_its_original() {
 }
 
 #[test]
-fn a_filesystem_that_is_mounted_is_never_checked() {
-    if !in_own_namespace("a_filesystem_that_is_mounted_is_never_checked") {
+fn h42_a_filesystem_that_is_mounted_is_never_checked() {
+    if !in_own_namespace("h42_a_filesystem_that_is_mounted_is_never_checked") {
         return;
     }
     let (original, _left) = dirty(Filesystem::Ext4);
@@ -109,7 +109,7 @@ fn a_filesystem_that_is_mounted_is_never_checked() {
 }
 
 #[test]
-fn damage_that_takes_a_decision_is_left_to_a_person() {
+fn h42_damage_that_takes_a_decision_is_left_to_a_person() {
     let disk = Loop::new(64 * MIB);
     disk.format(Filesystem::Ext4);
     disk.run("debugfs", &["-w", "-R", "clri <2>"]);

@@ -60,8 +60,8 @@ fn each_filesystem_is_made_recognised_mounted_and_let_go() {
 }
 
 #[test]
-fn an_unmounted_mountpoint_cannot_be_written() {
-    if !in_own_namespace("an_unmounted_mountpoint_cannot_be_written") {
+fn h39_an_unmounted_mountpoint_cannot_be_written() {
+    if !in_own_namespace("h39_an_unmounted_mountpoint_cannot_be_written") {
         return;
     }
     let disk = Loop::new(64 * MIB);
@@ -84,8 +84,8 @@ fn an_unmounted_mountpoint_cannot_be_written() {
 }
 
 #[test]
-fn a_directory_that_is_not_empty_is_never_removed() {
-    if !in_own_namespace("a_directory_that_is_not_empty_is_never_removed") {
+fn h06_a_directory_that_is_not_empty_is_never_removed() {
+    if !in_own_namespace("h06_a_directory_that_is_not_empty_is_never_removed") {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -96,8 +96,8 @@ fn a_directory_that_is_not_empty_is_never_removed() {
 }
 
 #[test]
-fn a_mount_in_another_namespace_is_seen_and_holds_the_device() {
-    if !in_own_namespace("a_mount_in_another_namespace_is_seen_and_holds_the_device") {
+fn h34_a_mount_in_another_namespace_is_seen_and_holds_the_device() {
+    if !in_own_namespace("h34_a_mount_in_another_namespace_is_seen_and_holds_the_device") {
         return;
     }
     for filesystem in [Filesystem::Ext4, Filesystem::Btrfs] {
@@ -145,7 +145,7 @@ impl Drop for Namespace {
 }
 
 #[test]
-fn whatever_is_on_a_device_it_is_not_blank() {
+fn h07_whatever_is_on_a_device_it_is_not_blank() {
     let fresh = || Loop::new(64 * MIB);
     for (program, arguments) in
         [("mkfs.ext4", &["-q"][..]), ("mkfs.ext2", &["-q"]), ("mkfs.ext3", &["-q"]), ("mkswap", &[])]
@@ -177,7 +177,7 @@ fn whatever_is_on_a_device_it_is_not_blank() {
 }
 
 #[test]
-fn what_cannot_be_read_is_not_blank() {
+fn h07_what_cannot_be_read_is_not_blank() {
     let disk = Loop::new(64 * MIB);
     // The device keeps its size, but its second half now fails to read.
     File::options().write(true).open(&disk.file).unwrap().set_len(32 * MIB).unwrap();
@@ -196,7 +196,7 @@ fn a_blank_device_that_somebody_holds_gives_no_proof() {
 }
 
 #[test]
-fn mkfs_refuses_what_came_between_proof_and_mkfs() {
+fn h07_mkfs_refuses_what_came_between_proof_and_mkfs() {
     for filesystem in [Filesystem::Xfs, Filesystem::Btrfs] {
         let disk = Loop::new(320 * MIB);
         let Probe::Blank(proof) = disk.probe() else { panic!("not blank") };

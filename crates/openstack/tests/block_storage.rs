@@ -47,7 +47,7 @@ fn new_attachment() -> NewAttachment {
 }
 
 #[tokio::test]
-async fn every_call_has_its_line_body_and_version_and_versions_are_asked_once() {
+async fn h31_every_call_has_its_line_body_and_version_and_versions_are_asked_once() {
     let cloud = Cloud::start(cinder("3.71")).await;
     let client = cloud.block_storage();
     client.list_volumes(Some("my vol"), &[("it's", "ours")]).await.unwrap();

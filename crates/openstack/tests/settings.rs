@@ -224,7 +224,7 @@ fn os_cloud_leads_to_the_cloud_files() {
 }
 
 #[test]
-fn no_debug_text_shows_a_secret() {
+fn h59_no_debug_text_shows_a_secret() {
     let settings = [
         read(&GOOD).unwrap(),
         read(&[("auth_url", "http://k"), ("auth_type", "token"), ("token", CANARY), ("project_id", "p")])

@@ -170,7 +170,7 @@ async fn requests_are_written_as_manila_reads_them() {
 }
 
 #[tokio::test]
-async fn the_key_of_a_rule_is_read_and_never_shown() {
+async fn h59_the_key_of_a_rule_is_read_and_never_shown() {
     let cloud = Cloud::start(manila("2.45")).await;
     let rule = cloud.shared_file_systems().get_access_rule("a").await.unwrap();
     assert_eq!(rule.access_key.as_ref().unwrap().expose_secret(), CANARY);

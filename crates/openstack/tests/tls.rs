@@ -95,7 +95,7 @@ fn write(directory: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
 }
 
 #[tokio::test]
-async fn only_the_authority_of_cafile_is_trusted() {
+async fn h21_only_the_authority_of_cafile_is_trusted() {
     let directory = tempfile::tempdir().unwrap();
     let (ours, other) = (authority(), authority());
     let url = serve(&ours, None).await;

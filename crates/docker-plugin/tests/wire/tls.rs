@@ -207,7 +207,7 @@ fn files_that_are_of_no_use_are_named_and_never_quoted() {
 }
 
 #[tokio::test]
-async fn plain_tcp_serves_loopback_only_unless_told_otherwise() {
+async fn h20_plain_tcp_serves_loopback_only_unless_told_otherwise() {
     let address =
         serve(Listener::tcp(LOOPBACK, PlainTcp::LoopbackOnly).unwrap(), ServerOptions::default()).await;
     let mut client = Client::new(TcpStream::connect(address).await.unwrap());

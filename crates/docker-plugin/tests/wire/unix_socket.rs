@@ -25,7 +25,7 @@ fn group(name: &str) -> Option<u32> {
 }
 
 #[test]
-fn it_is_for_its_owner_and_group_docker() {
+fn h20_it_is_for_its_owner_and_group_docker() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("made/on/the/way/kuryr.sock");
     let listener = listen(&path).unwrap();

@@ -41,7 +41,7 @@ async fn each_operation_keeps_its_budget_of_cloud_calls() {
 }
 
 #[tokio::test]
-async fn the_second_of_two_questions_about_an_unknown_name_costs_nothing() {
+async fn h54_the_second_of_two_questions_about_an_unknown_name_costs_nothing() {
     let world = World::new();
     let service = world.service();
     assert_eq!(service.get("nobody").await.unwrap(), None);

@@ -425,7 +425,7 @@ async fn a_reader_is_one_on_every_host_and_is_given_back() {
 }
 
 #[tokio::test]
-async fn a_filesystem_for_several_writers_is_mounted_when_asked_for_and_never_made() {
+async fn h03_a_filesystem_for_several_writers_is_mounted_when_asked_for_and_never_made() {
     let there = Content::Filesystem { kind: "ocfs2".into(), uuid: "u".into() };
     for (content, fstype, result) in [
         (there.clone(), Some("ocfs2"), Ok(())),

@@ -96,7 +96,7 @@ async fn the_same_options_again_are_fine_and_others_conflict() {
 }
 
 #[tokio::test]
-async fn an_adopted_volume_keeps_the_users_metadata_and_is_given_back() {
+async fn h02_an_adopted_volume_keeps_the_users_metadata_and_is_given_back() {
     let world = World::new();
     world
         .state()
@@ -117,7 +117,7 @@ async fn an_adopted_volume_keeps_the_users_metadata_and_is_given_back() {
 }
 
 #[tokio::test]
-async fn what_is_not_blank_or_not_ours_is_never_formatted() {
+async fn h07_what_is_not_blank_or_not_ours_is_never_formatted() {
     let cases = [
         (Content::Foreign("LUKS".into()), "carries LUKS"),
         (Content::Unreadable("I/O error".into()), "cannot be read"),
@@ -175,7 +175,7 @@ async fn h43_the_ciphertext_of_an_encrypted_volume_survives() {
 }
 
 #[tokio::test]
-async fn a_volume_attached_elsewhere_is_refused_with_its_holder() {
+async fn h10_a_volume_attached_elsewhere_is_refused_with_its_holder() {
     let world = World::new();
     let service = world.service();
     service.create("v", options(&[])).await.unwrap();

@@ -131,7 +131,7 @@ async fn a_copy_made_elsewhere_fits_the_same_request() {
 }
 
 #[tokio::test]
-async fn a_blank_device_is_not_formatted_when_another_host_has_marked_the_volume_long_ago() {
+async fn h01_a_blank_device_is_not_formatted_when_another_host_has_marked_the_volume_long_ago() {
     let world = World::new();
     let service = world.service();
     service.create("v", options(&[])).await.unwrap();
@@ -160,7 +160,7 @@ async fn a_list_does_not_wait_for_a_cloud_that_does_not_answer() {
 }
 
 #[tokio::test]
-async fn a_volume_whose_unmount_was_lost_can_be_removed_once_no_container_shows_it() {
+async fn h56_a_volume_whose_unmount_was_lost_can_be_removed_once_no_container_shows_it() {
     let world = World::new();
     let settings = crate::Settings { shows_after: Duration::ZERO, ..crate::testing::settings() };
     let service = world.service_with(settings);

@@ -10,7 +10,7 @@ use crate::testing::{ADOPTABLE, Fault, SERVER, World, settings};
 use crate::{Error, Settings};
 
 #[tokio::test]
-async fn a_volume_comes_through_nova_and_goes_back_through_it() {
+async fn h45_a_volume_comes_through_nova_and_goes_back_through_it() {
     let world = World::in_server();
     let service = world.service();
     service.create("v", options(&[("size", "2")])).await.unwrap();
@@ -65,7 +65,7 @@ async fn refusal(world: &std::sync::Arc<World>) -> Error {
 }
 
 #[tokio::test]
-async fn a_machine_that_does_not_know_itself_attaches_nothing() {
+async fn h32_a_machine_that_does_not_know_itself_attaches_nothing() {
     let world = World::in_server();
     world.state().stranger = true;
     let text = refusal(&world).await.to_string();
@@ -169,7 +169,7 @@ async fn a_volume_attached_through_nova_waits_for_nova_when_the_connector_was_ch
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_let_go_is_tried_again_later() {
+async fn h46_a_server_that_does_not_let_go_is_tried_again_later() {
     let world = World::in_server();
     let service = world.service();
     service.create("v", options(&[])).await.unwrap();

@@ -33,7 +33,7 @@ async fn docker_cp_on_a_running_container_does_not_unmount_its_volume() {
 }
 
 #[tokio::test]
-async fn a_volume_that_a_container_shows_stays_attached_and_goes_later() {
+async fn h34_a_volume_that_a_container_shows_stays_attached_and_goes_later() {
     let world = World::new();
     let service = world.service();
     service.create("v", options(&[])).await.unwrap();
@@ -51,7 +51,7 @@ async fn a_volume_that_a_container_shows_stays_attached_and_goes_later() {
 }
 
 #[tokio::test]
-async fn a_restarted_plugin_keeps_what_is_used_and_detaches_what_is_not() {
+async fn h37_a_restarted_plugin_keeps_what_is_used_and_detaches_what_is_not() {
     let world = World::new();
     let service = world.service();
     for name in ["used", "idle"] {
@@ -70,7 +70,7 @@ async fn a_restarted_plugin_keeps_what_is_used_and_detaches_what_is_not() {
 }
 
 #[tokio::test]
-async fn a_reboot_voids_references_and_mounts() {
+async fn h12_a_reboot_voids_references_and_mounts() {
     let world = World::new();
     let service = world.service();
     service.create("v", options(&[])).await.unwrap();
@@ -102,7 +102,7 @@ async fn a_mount_within_the_delay_cancels_the_detach() {
 }
 
 #[tokio::test]
-async fn the_older_of_two_twins_stays_and_the_younger_takes_itself_away() {
+async fn h15_the_older_of_two_twins_stays_and_the_younger_takes_itself_away() {
     let world = World::new();
     let service = world.service();
     assert_eq!(service.get("v").await.unwrap(), None);
@@ -143,7 +143,7 @@ async fn another_host_finds_mounts_and_removes_the_volume() {
 }
 
 #[tokio::test]
-async fn the_work_goes_on_when_the_caller_has_gone_and_a_repeat_joins_it() {
+async fn h16_the_work_goes_on_when_the_caller_has_gone_and_a_repeat_joins_it() {
     let world = World::new();
     let service = world.service();
     abandon(service.create("v", options(&[]))).await;
@@ -152,7 +152,7 @@ async fn the_work_goes_on_when_the_caller_has_gone_and_a_repeat_joins_it() {
 }
 
 #[tokio::test]
-async fn a_known_volume_is_never_missing_while_the_cloud_is_down() {
+async fn h56_a_known_volume_is_never_missing_while_the_cloud_is_down() {
     let world = World::new();
     let service = world.service();
     service.create("v", options(&[])).await.unwrap();

@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn firmware_that_says_what_all_say_gives_no_name() {
+    fn h33_firmware_that_says_what_all_say_gives_no_name() {
         let common = "03000200-0400-0500-0006-000700080009";
         let (_dir, machine) = machine(&[
             ("sys/class/dmi/id/product_uuid", common),
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_other_hosts_have_too_are_warned_of_with_advice() {
+    fn h33_names_that_other_hosts_have_too_are_warned_of_with_advice() {
         let warned = |files: &[(&str, &str)]| {
             let (_dir, machine) = machine(files);
             warnings(&machine)

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn all_who_answer_must_agree_and_one_must_be_the_clouds() {
+    fn h32_all_who_answer_must_agree_and_one_must_be_the_clouds() {
         for (metadata, drive, dmi) in [
             (ID, ID, ID),
             (ID, "-", ID),

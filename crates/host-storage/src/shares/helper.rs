@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_reaches_the_program_as_a_file_and_only_so() {
+    fn h59_a_secret_reaches_the_program_as_a_file_and_only_so() {
         let script = r#"
             test "$(cat /dev/stdin)" = "key=s3""cret" || exit 3
             ! tr '\0' '\n' < /proc/$$/cmdline | grep -q s3"cret" || exit 4

@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn no_secret_is_among_the_arguments_nor_shown() {
+    fn h59_no_secret_is_among_the_arguments_nor_shown() {
         for invocation in [
             invocation(Protocol::Cifs, r"\\h\s", "", &secrets("user", "s3cret,ro")).unwrap(),
             invocation(Protocol::CephFs, "10.0.0.1:/v/u", "", &secrets("user", "s3cret")).unwrap(),

@@ -248,7 +248,7 @@ fn a_target_that_dies_is_told_and_what_it_left_is_taken_away() {
 
 #[test]
 #[ignore = "needs a guest with open-iscsi and tgt"]
-fn a_disk_that_a_former_volume_left_is_looked_at_anew() {
+fn h58_a_disk_that_a_former_volume_left_is_looked_at_anew() {
     let mut target = Target::start(&[(1, "former", 64)]);
     target.kill();
     target.write("former", b"former");

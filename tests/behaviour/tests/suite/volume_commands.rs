@@ -12,7 +12,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_mounted_volume_is_extended_and_its_container_has_the_room", extended),
     ("a_snapshot_becomes_a_volume_with_what_was_there_then", snapshot),
     ("a_volume_is_cloned_by_its_docker_name", cloned),
-    ("a_volume_of_a_dead_host_is_mounted_after_its_attachment_was_fenced", fenced),
+    ("h38_a_volume_of_a_dead_host_is_mounted_after_its_attachment_was_fenced", fenced),
     ("a_cinder_volume_is_adopted_by_command", adopted),
 ];
 

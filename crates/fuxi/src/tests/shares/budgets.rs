@@ -65,7 +65,7 @@ async fn a_share_that_lets_this_host_in_already_costs_two_calls_and_nothing_at_t
 }
 
 #[tokio::test]
-async fn looking_never_mounts() {
+async fn h08_looking_never_mounts() {
     let world = World::new();
     let service = world.shares();
     service.create("v", options(&[])).await.unwrap();

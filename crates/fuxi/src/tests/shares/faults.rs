@@ -98,7 +98,7 @@ fn assert_nothing_leaked(world: &Arc<World>, context: &str) {
 }
 
 #[tokio::test]
-async fn a_creation_survives_a_fault_at_any_call() {
+async fn h29_a_creation_survives_a_fault_at_any_call() {
     survives(&[], Step::Create, &[Step::Mount, Step::Unmount]).await;
 }
 

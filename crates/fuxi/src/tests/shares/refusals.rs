@@ -85,7 +85,7 @@ async fn only_a_share_that_is_free_and_whole_is_adopted() {
 }
 
 #[tokio::test]
-async fn an_adopted_share_keeps_the_users_metadata_and_is_given_back() {
+async fn h26_an_adopted_share_keeps_the_users_metadata_and_is_given_back() {
     let world = World::new();
     let mine = ("docker_volume_name".to_owned(), "mine".to_owned());
     world.state().manila.shares.get_mut(SHARE).unwrap().metadata.extend([mine]);
@@ -109,7 +109,7 @@ async fn an_adopted_share_keeps_the_users_metadata_and_is_given_back() {
 }
 
 #[tokio::test]
-async fn a_rule_the_storage_cannot_apply_is_told_and_taken_back() {
+async fn h28_a_rule_the_storage_cannot_apply_is_told_and_taken_back() {
     let world = World::new();
     let service = world.shares();
     service.create("v", options(&[])).await.unwrap();
@@ -123,7 +123,7 @@ async fn a_rule_the_storage_cannot_apply_is_told_and_taken_back() {
 }
 
 #[tokio::test]
-async fn a_rule_that_is_never_applied_has_a_deadline() {
+async fn h28_a_rule_that_is_never_applied_has_a_deadline() {
     let world = World::new();
     let own = ShareSettings { access_patience: std::time::Duration::from_millis(50), ..share_settings() };
     let service = world.shares_with(settings(), own);

@@ -20,7 +20,7 @@ async fn abandon<T>(operation: impl Future<Output = T>) {
 }
 
 #[tokio::test]
-async fn a_share_that_a_container_shows_stays_mounted_and_goes_later() {
+async fn h34_a_share_that_a_container_shows_stays_mounted_and_goes_later() {
     let world = World::new();
     let service = world.shares();
     service.create("v", options(&[])).await.unwrap();
@@ -38,7 +38,7 @@ async fn a_share_that_a_container_shows_stays_mounted_and_goes_later() {
 }
 
 #[tokio::test]
-async fn a_restarted_plugin_keeps_what_is_used_and_unmounts_what_is_not() {
+async fn h37_a_restarted_plugin_keeps_what_is_used_and_unmounts_what_is_not() {
     let world = World::new();
     let service = world.shares();
     for name in ["used", "idle"] {
@@ -57,7 +57,7 @@ async fn a_restarted_plugin_keeps_what_is_used_and_unmounts_what_is_not() {
 }
 
 #[tokio::test]
-async fn a_reboot_voids_references_and_mounts() {
+async fn h12_a_reboot_voids_references_and_mounts() {
     let world = World::new();
     let service = world.shares();
     service.create("v", options(&[])).await.unwrap();
@@ -72,7 +72,7 @@ async fn a_reboot_voids_references_and_mounts() {
 }
 
 #[tokio::test]
-async fn a_known_share_is_never_missing_while_the_cloud_is_down() {
+async fn h56_a_known_share_is_never_missing_while_the_cloud_is_down() {
     let world = World::new();
     let service = world.shares();
     service.create("v", options(&[])).await.unwrap();
@@ -168,7 +168,7 @@ async fn a_dead_server_is_told_and_costs_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_new_address_of_this_host_gets_a_rule_and_the_old_one_ends() {
+async fn h48_a_new_address_of_this_host_gets_a_rule_and_the_old_one_ends() {
     let world = World::new();
     let service = world.shares();
     service.create("v", options(&[])).await.unwrap();
@@ -253,7 +253,7 @@ async fn a_creation_repeated_while_the_first_is_still_under_way_waits_for_it() {
 }
 
 #[tokio::test]
-async fn the_older_of_two_twins_stays_and_the_younger_takes_itself_away() {
+async fn h15_the_older_of_two_twins_stays_and_the_younger_takes_itself_away() {
     let world = World::new();
     let service = world.shares();
     assert_eq!(service.get("v").await.unwrap(), None);
@@ -278,7 +278,7 @@ async fn the_older_of_two_twins_stays_and_the_younger_takes_itself_away() {
 }
 
 #[tokio::test]
-async fn the_work_goes_on_when_the_caller_has_gone_and_a_repeat_joins_it() {
+async fn h16_the_work_goes_on_when_the_caller_has_gone_and_a_repeat_joins_it() {
     let world = World::new();
     let service = world.shares();
     abandon(service.create("v", options(&[]))).await;

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_never_logs_in_by_itself_and_looks_for_nothing() {
+    fn h47_a_record_never_logs_in_by_itself_and_looks_for_nothing() {
         let new = rewritten(OLD, &chap(), false);
         let lines = lines(&new);
         for line in [

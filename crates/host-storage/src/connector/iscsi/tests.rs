@@ -53,7 +53,7 @@ fn failure(error: &Error) -> Option<IscsiFailure> {
 }
 
 #[test]
-fn it_comes_with_a_record_of_ours_and_its_own_unit_only_and_goes() {
+fn h47_it_comes_with_a_record_of_ours_and_its_own_unit_only_and_goes() {
     let fake = Fake::new(&[(1, "one"), (2, "two")]);
     let device = bring(&fake, &one(1)).unwrap();
     assert_eq!(device.path(), fake.path("dev/sda"));
@@ -166,7 +166,7 @@ fn a_unit_that_is_not_shown_is_looked_for_more_than_once() {
 }
 
 #[test]
-fn another_volume_in_the_place_of_a_former_one_is_told_from_it() {
+fn h58_another_volume_in_the_place_of_a_former_one_is_told_from_it() {
     let fake = Fake::new(&[(1, "one")]);
     let device = bring(&fake, &one(1)).unwrap();
     let path = device.path().to_owned();
@@ -209,7 +209,7 @@ fn a_disk_of_another_unit_or_of_nobody_is_not_the_volume() {
 }
 
 #[test]
-fn a_disk_that_somebody_has_stays_and_so_does_its_session() {
+fn h34_a_disk_that_somebody_has_stays_and_so_does_its_session() {
     let fake = Fake::new(&[(1, "one")]);
     let device = bring(&fake, &one(1)).unwrap();
     let held = device.open_exclusively().unwrap();

@@ -272,7 +272,7 @@ fn a_dead_portal_costs_a_path_and_all_dead_ones_the_volume() {
 }
 
 #[test]
-fn a_reused_number_is_not_taken_for_the_volume() {
+fn h58_a_reused_number_is_not_taken_for_the_volume() {
     // H58: one subsystem for all volumes of a host, whose number 10 was another volume's, or is by now.
     let tree = Tree::new(&[("nvme0n1", SHARED, OTHER, 10)]);
     let shared = link(&old_keys(SHARED));

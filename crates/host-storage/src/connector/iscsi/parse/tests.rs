@@ -52,7 +52,7 @@ fn several_portals_are_several_paths_each_once() {
 }
 
 #[test]
-fn the_link_has_no_secret_and_survives_the_journal() {
+fn h59_the_link_has_no_secret_and_survives_the_journal() {
     let (link, _) = read(with(json!({
         "auth_method": "CHAP", "auth_username": "user", "auth_password": "hush",
     })))

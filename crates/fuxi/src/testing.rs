@@ -70,6 +70,8 @@ pub(crate) struct State {
     pub(crate) users: BTreeSet<String>,
     /// Volumes that hold a user's data: a Mount of theirs was answered, or are the user's own.
     pub(crate) precious: BTreeSet<String>,
+    /// Volumes whose devices do not come as long as they are here.
+    pub(crate) hanging: BTreeSet<String>,
     pub(crate) boot_id: String,
     pub(crate) cloud_calls: Vec<String>,
     pub(crate) host_calls: Vec<String>,

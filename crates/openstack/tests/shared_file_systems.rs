@@ -170,6 +170,21 @@ async fn requests_are_written_as_manila_reads_them() {
 }
 
 #[tokio::test]
+async fn h24_shares_that_others_made_public_are_not_asked_for() {
+    let cloud = Cloud::start(manila("2.99")).await;
+    let client = cloud.shared_file_systems();
+    client.list_shares(&[("k", "v")]).await.unwrap();
+    let new = NewShare { name: "n".into(), share_proto: "NFS".into(), size: 1, ..NewShare::default() };
+    client.create_share(&new).await.unwrap();
+    let calls = cloud.calls();
+    let list = calls.iter().find(|c| c.line().contains("/shares/detail")).unwrap().line();
+    assert!(!list.contains("is_public") && !list.contains("all_tenants"), "{list}");
+    // Nor is one of ours shown to others.
+    let made = calls.iter().find(|c| c.line().starts_with("POST ")).unwrap();
+    assert!(made.body["share"].get("is_public").is_none(), "{}", made.body);
+}
+
+#[tokio::test]
 async fn h59_the_key_of_a_rule_is_read_and_never_shown() {
     let cloud = Cloud::start(manila("2.45")).await;
     let rule = cloud.shared_file_systems().get_access_rule("a").await.unwrap();

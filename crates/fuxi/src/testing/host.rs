@@ -23,7 +23,7 @@ impl HostStorage for World {
         Ok(Link::Local { path: device_path(volume) })
     }
     async fn connect(&self, _: &Map<String, Value>, volume: &str, size: u64) -> HostResult<Device> {
-        self.host("connect", |s| {
+        let connected = self.host("connect", |s| {
             let path = device_path(volume);
             if s.volumes[volume].size << 30 != size {
                 return Err(HostError::WrongDevice {
@@ -44,8 +44,12 @@ impl HostStorage for World {
                 volume: volume.into(),
                 link,
             })
-        })
-        .await
+        });
+        let connected = connected.await;
+        while self.state().hanging.contains(volume) {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        connected
     }
     async fn inspect(&self, device: &Device) -> HostResult<Content> {
         self.host("inspect", |s| s.check_exported(device).map(|()| s.content[&device.volume].clone())).await

@@ -13,7 +13,7 @@ use crate::{Content, Error, Service, Settings};
 
 const SOMEBODY: &str = "dddddddd-0000-4000-8000-000000000001";
 
-fn made(world: &World) -> String {
+pub(super) fn made(world: &World) -> String {
     world.state().volumes.values().find(|v| v.name == "v" && v.status != "deleting").unwrap().id.clone()
 }
 
@@ -33,7 +33,7 @@ async fn error(service: &Service, pairs: &[(&str, &str)]) -> String {
 }
 
 /// A host that knows nothing but what the cloud tells.
-fn elsewhere(world: &Arc<World>) -> Service {
+pub(super) fn elsewhere(world: &Arc<World>) -> Service {
     world.journal.collection::<Value>("volumes").unwrap().remove("v").unwrap();
     world.service()
 }
@@ -351,7 +351,7 @@ async fn a_snapshot_that_the_back_end_keeps_goes_with_the_copy() {
 }
 
 /// An attachment of another host's, complete.
-fn attach_elsewhere(world: &World, id: &str, mode: &str) {
+pub(super) fn attach_elsewhere(world: &World, id: &str, mode: &str) {
     let mut state = world.state();
     let attachment = openstack::block_storage::Attachment {
         id: format!("theirs-{mode}"),
@@ -365,7 +365,7 @@ fn attach_elsewhere(world: &World, id: &str, mode: &str) {
     state.volumes.get_mut(id).unwrap().status = "in-use".into();
 }
 
-fn sealed(world: &World) {
+pub(super) fn sealed(world: &World) {
     world.state().volumes.get_mut(ADOPTABLE).unwrap().multiattach = true;
 }
 

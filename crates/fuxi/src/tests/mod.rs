@@ -2,6 +2,7 @@
 
 mod budgets;
 mod faults;
+mod hazards;
 mod histories;
 mod life;
 mod manage;

@@ -12,6 +12,6 @@ use std::sync::Arc;
 use crate::testing::{SHARE, World};
 
 /// The id of the only share that was made.
-fn made(world: &Arc<World>) -> String {
+pub(super) fn made(world: &Arc<World>) -> String {
     world.state().manila.shares.keys().find(|id| *id != SHARE).unwrap().clone()
 }

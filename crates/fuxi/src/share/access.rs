@@ -92,7 +92,11 @@ impl Shares {
             return Ok(found);
         };
         match self.cloud.get_access_rule(id).await {
-            Ok(found) if identity.is_let_in_by(&found) && fits(&found, record.how.read_only) => {
+            Ok(found)
+                if identity.is_let_in_by(&found)
+                    && fits(&found, record.how.read_only)
+                    && (rule.ours || self.other_maker(&found).is_none()) =>
+            {
                 Ok(Some(found))
             }
             // This host has another address or name now.
@@ -118,8 +122,17 @@ impl Shares {
         let rules = self.rules(record).await?;
         let mut found: Vec<_> = rules.into_iter().filter(|r| identity.is_let_in_by(r)).collect();
         let read_only = record.how.read_only;
-        // One that suffices, works, and is for us alone first.
-        found.sort_by_key(|r| (!fits(r, read_only), !is_lasting(r), r.access_to != identity.access_to));
+        // One that suffices, works, stays when another host stops, and is for us alone first.
+        found.sort_by_key(|r| {
+            let theirs = self.other_maker(r).is_some();
+            (
+                !fits(r, read_only),
+                !is_lasting(r),
+                r.state == "error",
+                theirs,
+                r.access_to != identity.access_to,
+            )
+        });
         let Some(rule) = found.into_iter().next() else { return Ok(None) };
         if !fits(&rule, read_only) && is_lasting(&rule) {
             return Err(Error::refused(
@@ -131,10 +144,35 @@ impl Shares {
             ));
         }
         let ours = record.rule.as_ref().is_some_and(|r| self.marks.is_of(&rule, &r.token));
+        // Its maker ends it with its own last container, and then deletes what it takes for unused.
+        if !ours
+            && is_lasting(&rule)
+            && let Some(host) = self.other_maker(&rule)
+        {
+            return Err(Error::refused(
+                &record.name,
+                format!(
+                    "access rule {} for {} was made by Docker host {host}, which ends it; give each host its own {}",
+                    rule.id,
+                    rule.access_to,
+                    identity.access_type.setting()
+                ),
+            ));
+        }
         let token = record.rule.as_ref().filter(|_| ours).map(|r| r.token.clone()).unwrap_or_default();
         record.rule = Some(Rule { id: Some(rule.id.clone()), ours, token });
         self.ledger.save(record)?;
         Ok(Some(rule))
+    }
+
+    /// The other Docker host of our label that made the rule, and ends it.
+    fn other_maker(&self, rule: &AccessRule) -> Option<String> {
+        let own = self.marks.for_rule(&self.settings.host, "").remove(&self.marks.host);
+        let maker = rule.metadata.get(&self.marks.host);
+        (self.marks.is_of_a_docker_host(rule) && maker != own.as_ref()).then(|| {
+            let maker = maker.map_or("(unnamed)", String::as_str);
+            maker.chars().filter(|c| !c.is_control()).collect()
+        })
     }
 
     /// Asks for a rule of our own. `None`: there is one for the same host already.

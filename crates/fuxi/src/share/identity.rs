@@ -42,6 +42,16 @@ impl AccessType {
         [Self::Ip, Self::User, Self::Cert, Self::Cephx].into_iter().find(|t| t.name() == name)
     }
 
+    /// The option that says who this host is.
+    pub(crate) fn setting(self) -> &'static str {
+        match self {
+            Self::Ip => "my_ip",
+            Self::User => "cifs_user",
+            Self::Cert => "access_to_for_cert",
+            Self::Cephx => "access_to_for_cephx",
+        }
+    }
+
     /// Whether shares of the protocol can be let in by it.
     #[must_use]
     pub fn fits(self, protocol: Protocol) -> bool {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use host_storage::shares::Root;
 
 use super::made;
-use crate::testing::{Fault, SHARE, World, settings, share};
+use crate::share::ShareSettings;
+use crate::testing::{Fault, SHARE, World, rule, settings, share};
 use crate::tests::options;
 use crate::{Error, Settings};
 
@@ -328,4 +329,54 @@ async fn a_share_grows_while_it_is_mounted() {
     assert_eq!(service.extend("v", 7).await.unwrap(), 7);
     assert_eq!(service.get("v").await.unwrap().unwrap().status["size_gib"], 7);
     assert!(service.extend("v", 3).await.unwrap_err().to_string().contains("not shrunk"));
+}
+
+#[tokio::test]
+async fn a_host_with_the_name_of_another_is_refused_and_the_others_rule_stays() {
+    let world = World::new();
+    let maker = world.shares();
+    maker.create("v", options(&[])).await.unwrap();
+    maker.mount("v", "a").await.unwrap();
+    let id = made(&world);
+    // A second host that was given the first one's address.
+    let there = World::new();
+    there.state().manila.shares = world.state().manila.shares.clone();
+    there.state().manila.rules = world.state().manila.rules.clone();
+    there.state().manila.exports = world.state().manila.exports.clone();
+    let own = ShareSettings { host: "host-b".into(), ..crate::testing::share_settings() };
+    let other = there.shares_with(settings(), own);
+    let error = other.mount("v", "b").await.unwrap_err().to_string();
+    assert!(error.contains("for 10.0.0.9 was made by Docker host host-a, which ends it"), "{error}");
+    assert!(error.contains("its own my_ip"), "{error}");
+    assert!(there.state().manila.mounts.is_empty());
+    assert!(there.state().manila.rules.values().all(|(of, r)| *of == id && r.state == "active"));
+    // The network of both, which no host ends, serves.
+    there.state().manila.let_in(&id, rule("net", "10.0.0.0/24", "rw", "active"));
+    other.mount("v", "b").await.unwrap();
+    assert_eq!(other.status().shares[0].access_rule.as_deref(), Some("net"));
+}
+
+#[tokio::test]
+async fn a_maker_whose_name_another_host_uses_by_now_is_refused() {
+    let world = World::new();
+    let service = world.shares();
+    service.create("v", options(&[])).await.unwrap();
+    let mut theirs = rule("theirs", "10.0.0.9", "rw", "active");
+    theirs.metadata = options(&[("volume_from", "fuxi"), ("fuxi_request", "x"), ("fuxi_host", "host-b")]);
+    let id = made(&world);
+    world.state().manila.let_in(&id, theirs);
+    let error = service.mount("v", "a").await.unwrap_err().to_string();
+    assert!(error.contains("made by Docker host host-b"), "{error}");
+    assert!(world.state().manila.mounts.is_empty());
+}
+
+#[tokio::test]
+async fn a_rule_in_error_is_not_preferred_to_one_that_works() {
+    let world = World::new();
+    world.state().manila.let_in(SHARE, rule("broken", "10.0.0.9", "rw", "error"));
+    world.state().manila.let_in(SHARE, rule("works", "10.0.0.0/24", "rw", "active"));
+    let service = world.shares();
+    service.create("v", options(&[("volume_id", SHARE)])).await.unwrap();
+    service.mount("v", "a").await.unwrap();
+    assert_eq!(service.status().shares[0].access_rule.as_deref(), Some("works"));
 }

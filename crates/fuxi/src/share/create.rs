@@ -32,8 +32,14 @@ impl Shares {
                 }
             }
             Some(record) if record.stage == Stage::Adopting => self.give_back(record).await?,
-            Some(record) if matches!(record.stage, Stage::Deleting | Stage::GivingBack) => {
-                self.finish_removing(record).await?;
+            Some(record) if record.stage == Stage::GivingBack => self.finish_removing(record).await?,
+            Some(record) if record.stage == Stage::Deleting => {
+                self.settle_removal(record).await?;
+                match self.ledger.get(name) {
+                    Some(record) if record.stage == Stage::Deleting => self.await_gone(record, false).await?,
+                    Some(record) => return same_or_conflict(&record, &request),
+                    None => {}
+                }
             }
             Some(record) => return same_or_conflict(&record, &request),
             None => {}
@@ -53,6 +59,12 @@ impl Shares {
 
     async fn make(&self, name: &str, mut request: ShareRequest) -> Result<()> {
         let settings = &self.settings;
+        if !self.common.implicit_create && request == ShareRequest::default() {
+            return Err(Error::refused(
+                name,
+                "there is no such share, and implicit_create = false forbids to make one by the way; docker volume create -d fuxi -o volume_provider=manila -o size=... makes it",
+            ));
+        }
         let protocol = request.protocol.unwrap_or(settings.default_protocol);
         request.protocol = Some(protocol);
         request.check_mount_options(name, protocol)?;

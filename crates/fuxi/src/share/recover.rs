@@ -103,7 +103,7 @@ impl Shares {
             Stage::Creating => self.finish_creating(record, false).await,
             Stage::Adopting | Stage::GivingBack => self.give_back(record).await,
             Stage::Mounting | Stage::Unmounting => self.let_go(&mut record).await,
-            Stage::Deleting => self.finish_removing(record).await,
+            Stage::Deleting => self.settle_removal(record).await,
         }
     }
 }

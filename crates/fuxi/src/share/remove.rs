@@ -1,6 +1,6 @@
 //! Removing: what we made is deleted if no other host has a rule for it, what we adopted is given back.
 
-use openstack::shared_file_systems::AccessRule;
+use openstack::shared_file_systems::{AccessRule, Share};
 use tokio::time::Instant;
 
 use super::Shares;
@@ -123,24 +123,9 @@ impl Shares {
     async fn delete(&self, mut record: ShareRecord) -> Result<()> {
         let name = record.name.clone();
         let Some(share) = self.look(&record).await? else { return self.ledger.remove(&name) };
-        // Journal and mark must agree before anything is destroyed.
-        let proven = self.marks.names(&share, &name)
-            && self.marks.origin(&share) == Origin::Created
-            && share.metadata.get(&self.marks.request) == Some(&record.token);
-        if !proven {
-            return Err(Error::refused(
-                &name,
-                format!(
-                    "Manila share {} no longer carries the marks of one we made, so it is not deleted; restore them or delete it with openstack share delete",
-                    share.id
-                ),
-            ));
-        }
-        if share.status != "deleting" {
-            let rules = self.rules(&record).await?;
-            if let Some(error) = self.used_by(&record, &rules.iter().collect::<Vec<_>>()) {
-                return Err(error);
-            }
+        if let Some(error) = self.objection(&record, &share).await? {
+            self.stand_down(record)?;
+            return Err(error);
         }
         record.stage = Stage::Deleting;
         self.ledger.save(&record)?;
@@ -148,23 +133,68 @@ impl Shares {
             && let Err(error) = self.cloud.delete_share(&share.id).await
             && !error.effect_unknown()
         {
-            record.stage = Stage::Ready;
-            self.ledger.save(&record)?;
+            self.stand_down(record)?;
             return Err(Error::cloud(&name, "delete it", error));
         }
-        self.await_gone(record).await
+        self.await_gone(record, true).await
     }
 
-    async fn await_gone(&self, mut record: ShareRecord) -> Result<()> {
+    /// Why the share may not be deleted now, if so.
+    async fn objection(&self, record: &ShareRecord, share: &Share) -> Result<Option<Error>> {
+        let name = &record.name;
+        // Journal and mark must agree before anything is destroyed.
+        let proven = self.marks.names(share, name)
+            && self.marks.origin(share) == Origin::Created
+            && share.metadata.get(&self.marks.request) == Some(&record.token);
+        if !proven {
+            return Ok(Some(Error::refused(
+                name,
+                format!(
+                    "Manila share {} no longer carries the marks of one we made, so it is not deleted; restore them or delete it with openstack share delete",
+                    share.id
+                ),
+            )));
+        }
+        if share.status == "deleting" {
+            return Ok(None);
+        }
+        let rules = self.rules(record).await?;
+        Ok(self.used_by(record, &rules.iter().collect::<Vec<_>>()))
+    }
+
+    /// A removal that was refused is over: the user was told so, and what remains is a share like any other.
+    fn stand_down(&self, mut record: ShareRecord) -> Result<()> {
+        if record.stage == Stage::Deleting {
+            record.stage = Stage::Ready;
+            self.ledger.save(&record)?;
+        }
+        Ok(())
+    }
+
+    /// Ends a removal whose outcome nobody saw: what is gone is forgotten, what is on its way is left to go, anything
+    /// else is a share again. Nothing is destroyed here: since the user's request failed, another host may use the share,
+    /// and a moment between two of its containers is no proof that nobody needs it.
+    pub(super) async fn settle_removal(&self, record: ShareRecord) -> Result<()> {
+        match self.look(&record).await? {
+            None => self.ledger.remove(&record.name),
+            Some(share) if share.status == "deleting" => Ok(()),
+            Some(_) => self.stand_down(record),
+        }
+    }
+
+    /// `ask_again`: a request that was lost on its way is sent once more, if nothing speaks against it by now.
+    pub(super) async fn await_gone(&self, mut record: ShareRecord, ask_again: bool) -> Result<()> {
         let name = record.name.clone();
         let started = Instant::now();
         let mut pause = self.common.poll_first;
-        let mut asked_again = false;
+        let mut may_ask = ask_again;
         loop {
             let Some(share) = self.look(&record).await? else { return self.ledger.remove(&name) };
-            if share.status == "available" && !asked_again {
-                // The request was lost on its way.
-                asked_again = true;
+            if share.status == "available" && std::mem::take(&mut may_ask) {
+                if let Some(error) = self.objection(&record, &share).await? {
+                    self.stand_down(record)?;
+                    return Err(error);
+                }
                 self.cloud
                     .delete_share(record.id())
                     .await

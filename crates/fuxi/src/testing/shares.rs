@@ -40,6 +40,8 @@ pub(crate) struct Manila {
     pub(crate) next_create_errors: bool,
     pub(crate) next_rule_errors: bool,
     pub(crate) stuck_rules: bool,
+    /// The next deletion does not reach Manila, and meanwhile somebody is let in.
+    pub(crate) lost_deletion_lets_in: Option<AccessRule>,
     next: u32,
 }
 
@@ -218,6 +220,10 @@ impl SharedFileSystems for World {
         self.manila("delete share", |s| {
             if id == SHARE {
                 s.crimes.push("deleted the user's own share".into());
+            }
+            if let Some(rule) = s.manila.lost_deletion_lets_in.take() {
+                s.manila.let_in(id, rule);
+                return Ok(());
             }
             let Some(share) = s.manila.shares.get(id).cloned() else { return Ok(()) };
             if !["available", "error", "deleting"].contains(&share.status.as_str()) {

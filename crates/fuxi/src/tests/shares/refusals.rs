@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::made;
 use crate::Error;
 use crate::share::{Identities, ShareSettings};
-use crate::testing::{SHARE, World, rule, settings, share, share_settings};
+use crate::testing::{Fault, SHARE, World, rule, settings, share, share_settings};
 use crate::tests::options;
 
 async fn refuses(world: &Arc<World>, pairs: &[(&str, &str)], text: &str) {
@@ -279,4 +279,74 @@ async fn a_ceph_key_reaches_the_mount_and_no_journal() {
     let journal = std::fs::read_to_string(world.journal.path().join("shares/v.json")).unwrap();
     assert!(!journal.contains("s3cretkey"), "{journal}");
     assert!(!format!("{:?}", service.status()).contains("s3cretkey"));
+}
+
+#[tokio::test]
+async fn a_removal_that_was_refused_is_not_carried_out_later() {
+    let world = World::new();
+    let service = world.shares();
+    service.create("v", options(&[])).await.unwrap();
+    let id = made(&world);
+    // The process dies with the deletion in its journal, before Manila hears of it.
+    world.plan(2, Fault::DiesBefore);
+    tokio::select! {
+        _ = service.remove("v") => panic!("it was to die"),
+        () = world.death.notified() => {}
+    }
+    world.bury().await;
+    let service = world.shares();
+    world.state().manila.let_in(&id, rule("other", "10.0.0.8", "rw", "active"));
+    assert!(matches!(service.remove("v").await, Err(Error::InUse { .. })));
+    // The moment between two containers of the other host.
+    world.state().manila.rules.clear();
+    service.sweep().await;
+    service.recover().await;
+    assert_eq!(world.state().manila.shares[&id].status, "available");
+    assert_eq!(service.status().shares[0].stage, "ready");
+    service.mount("v", "a").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_removal_that_died_is_not_repeated_by_the_next_process() {
+    let world = World::new();
+    let service = world.shares();
+    service.create("v", options(&[])).await.unwrap();
+    let id = made(&world);
+    world.plan(2, Fault::DiesBefore);
+    tokio::select! {
+        _ = service.remove("v") => panic!("it was to die"),
+        () = world.death.notified() => {}
+    }
+    world.bury().await;
+    let service = world.shares();
+    service.recover().await;
+    assert_eq!(world.state().manila.shares[&id].status, "available");
+    service.remove("v").await.unwrap();
+    assert!(world.journal_is_empty());
+}
+
+#[tokio::test]
+async fn a_deletion_is_asked_for_again_only_if_nobody_was_let_in_meanwhile() {
+    let world = World::new();
+    let service = world.shares();
+    service.create("v", options(&[])).await.unwrap();
+    let id = made(&world);
+    world.state().manila.lost_deletion_lets_in = Some(rule("other", "10.0.0.8", "rw", "active"));
+    let error = service.remove("v").await.unwrap_err();
+    assert!(matches!(error, Error::InUse { .. }), "{error}");
+    assert_eq!(world.state().manila.shares[&id].status, "available");
+    assert_eq!(world.state().crimes, Vec::<String>::new());
+    assert_eq!(service.status().shares[0].stage, "ready");
+}
+
+#[tokio::test]
+async fn no_share_is_made_by_the_way_where_that_is_forbidden() {
+    let world = World::new();
+    let common = crate::Settings { implicit_create: false, ..settings() };
+    let service = world.shares_with(common, share_settings());
+    let error = service.create("v", options(&[])).await.unwrap_err().to_string();
+    assert!(error.contains("implicit_create = false"), "{error}");
+    assert!(world.journal_is_empty() && world.state().manila.shares.len() == 1);
+    service.create("v", options(&[("size", "2")])).await.unwrap();
+    service.create("v", options(&[])).await.unwrap();
 }

@@ -1,12 +1,14 @@
-//! No Cinder, where only shares are served.
+//! No Cinder, where only shares are served, and no Manila, where only volumes are.
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use openstack::block_storage::{Attachment, NewAttachment, NewVolume, Snapshot, Volume, VolumeType};
+use openstack::shared_file_systems::{AccessRule, ExportLocation, NewAccess, NewShare, Share};
 use openstack::{Error, Result};
 
 use crate::BlockStorage;
+use crate::share::SharedFileSystems;
 
 /// Answers every question with an error that says what to configure; never with "there is none", which would make
 /// the service forget volumes of an earlier configuration.
@@ -72,5 +74,52 @@ impl BlockStorage for NotServed {
     }
     async fn explain(&self, _: &str) -> Result<Option<String>> {
         refused()
+    }
+}
+
+fn refused_share<T>() -> Result<T> {
+    Err(Error::Config("volume_providers does not name manila; add it to use this share".into()))
+}
+
+#[async_trait]
+impl SharedFileSystems for NotServed {
+    async fn list_shares(&self, _: &[(&str, &str)]) -> Result<Vec<Share>> {
+        refused_share()
+    }
+    async fn get_share(&self, _: &str) -> Result<Share> {
+        refused_share()
+    }
+    async fn create_share(&self, _: &NewShare) -> Result<Share> {
+        refused_share()
+    }
+    async fn delete_share(&self, _: &str) -> Result<()> {
+        refused_share()
+    }
+    async fn merge_metadata(&self, _: &str, _: &BTreeMap<String, String>) -> Result<()> {
+        refused_share()
+    }
+    async fn delete_metadata_key(&self, _: &str, _: &str) -> Result<()> {
+        refused_share()
+    }
+    async fn list_export_locations(&self, _: &str) -> Result<Vec<ExportLocation>> {
+        refused_share()
+    }
+    async fn list_access_rules(&self, _: &str) -> Result<Vec<AccessRule>> {
+        refused_share()
+    }
+    async fn get_access_rule(&self, _: &str) -> Result<AccessRule> {
+        refused_share()
+    }
+    async fn allow_access(&self, _: &str, _: &NewAccess) -> Result<AccessRule> {
+        refused_share()
+    }
+    async fn deny_access(&self, _: &str, _: &str) -> Result<()> {
+        refused_share()
+    }
+    async fn extend_share(&self, _: &str, _: u64) -> Result<()> {
+        refused_share()
+    }
+    async fn explain(&self, _: &str) -> Result<Option<String>> {
+        refused_share()
     }
 }

@@ -120,7 +120,8 @@ impl Service {
     }
 
     /// Serves shares too, or only: `providers` in the order of their search, the first is the default. Without Cinder
-    /// among them, open the service with [`crate::NotServed`].
+    /// among them, open the service with [`crate::NotServed`]. Without Manila among them, give that as `cloud`: shares of
+    /// an earlier configuration keep their names, and what is mounted of them can be unmounted.
     ///
     /// # Errors
     /// [`Error::Settings`], or [`Error::Journal`].
@@ -133,8 +134,15 @@ impl Service {
         host: Arc<dyn ShareHost>,
     ) -> Result<Self> {
         let common = self.core.settings.clone();
-        self.shares = Some(Arc::new(Shares::open(common, settings, state, self.turns.clone(), cloud, host)?));
         self.providers = providers.to_vec();
+        let (served, turns) = (self.serves(Provider::Manila), self.turns.clone());
+        let shares = Shares::open(common, settings, served, state, turns, cloud, host)?;
+        if !served {
+            for record in shares.ledger.all() {
+                tracing::error!(share = record.name, "is Manila's, which volume_providers does not name");
+            }
+        }
+        self.shares = Some(Arc::new(shares));
         if !self.serves(Provider::Cinder) {
             for record in self.core.ledger.all() {
                 tracing::error!(volume = record.name, "is Cinder's, which volume_providers does not name");

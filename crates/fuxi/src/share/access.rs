@@ -66,6 +66,12 @@ impl Shares {
 
     fn identity_for(&self, record: &ShareRecord) -> Result<Identity> {
         let name = &record.name;
+        if !self.served {
+            return Err(Error::refused(
+                name,
+                "volume_providers does not name manila; add it to use this share",
+            ));
+        }
         let Some(protocol) = record.protocol() else {
             return Err(Error::refused(
                 name,

@@ -43,6 +43,8 @@ pub(crate) use record::ShareRecord;
 /// Manila's half of the service. Its operations run in the turn of their Docker name.
 #[derive(Debug)]
 pub(crate) struct Shares {
+    /// `volume_providers` names Manila; otherwise what the journal knows is kept and nothing is asked.
+    served: bool,
     /// What both halves go by.
     common: Settings,
     settings: ShareSettings,
@@ -75,15 +77,19 @@ impl Shares {
     pub(crate) fn open(
         common: Settings,
         settings: ShareSettings,
+        served: bool,
         state: &journal::StateDir,
         turns: Turns,
         cloud: Arc<dyn SharedFileSystems>,
         host: Arc<dyn ShareHost>,
     ) -> Result<Self> {
-        settings.check()?;
+        if served {
+            settings.check()?;
+        }
         let marks = Marks::new(&common.label);
         let ledger = Ledger::open(state, turns)?;
         Ok(Self {
+            served,
             common,
             settings,
             marks,

@@ -56,9 +56,18 @@ fn open_network(plugin: &NetworkPlugin, state: &StateDir) -> Result<kuryr::Servi
 fn open_volume(plugin: &VolumePlugin, state: &StateDir) -> Result<fuxi::Service, Error> {
     let host = Arc::new(fuxi::LocalHost::open(&plugin.volume_dir, &plugin.host, plugin.my_ip)?);
     let service = open_cinder(plugin, state, host.clone())?;
-    let Some(manila) = &plugin.manila else { return Ok(service) };
-    let client = shared_file_systems::Client::new(Session::new(manila.credentials.clone())?);
-    Ok(service.with_shares(&plugin.providers, manila.settings.clone(), state, Arc::new(client), host)?)
+    // Without Manila too the shares' journal is read: what it names is no other volume's name.
+    let (settings, client): (_, Arc<dyn fuxi::share::SharedFileSystems>) = match &plugin.manila {
+        Some(manila) => {
+            let session = Session::new(manila.credentials.clone())?;
+            (manila.settings.clone(), Arc::new(shared_file_systems::Client::new(session)))
+        }
+        None => {
+            let (host, my_ip) = (plugin.host.clone(), plugin.my_ip);
+            (fuxi::share::ShareSettings { host, my_ip, ..Default::default() }, Arc::new(fuxi::NotServed))
+        }
+    };
+    Ok(service.with_shares(&plugin.providers, settings, state, client, host)?)
 }
 
 fn open_cinder(

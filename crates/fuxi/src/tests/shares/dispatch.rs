@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::share::ShareSettings;
 use crate::testing::{ADOPTABLE, SHARE, World, share};
 use crate::tests::options;
-use crate::{Provider, Service};
+use crate::{NotServed, Provider, Service};
 
 const BOTH: [Provider; 2] = [Provider::Cinder, Provider::Manila];
 
@@ -150,4 +151,41 @@ async fn two_creations_of_one_name_at_once_make_one_volume() {
     let state = world.state();
     assert_eq!(state.volumes.len() + state.manila.shares.len(), 3);
     assert!(state.manila.shares.contains_key(SHARE));
+}
+
+#[tokio::test]
+async fn a_configuration_without_manila_asks_it_nothing_and_forgets_no_share() {
+    let world = World::new();
+    let before = world.both(&BOTH);
+    before.create("old", options(&[("volume_provider", "manila"), ("volume_id", SHARE)])).await.unwrap();
+    before.create("used", options(&[("volume_provider", "manila")])).await.unwrap();
+    before.mount("used", "a").await.unwrap();
+    world.cloud_calls();
+    // Nothing of `[manila]` is left, not even this host's address.
+    let cinder = world.service();
+    let service = cinder
+        .with_shares(
+            &[Provider::Cinder],
+            ShareSettings::default(),
+            &world.journal,
+            Arc::new(NotServed),
+            world.clone(),
+        )
+        .unwrap();
+    service.recover().await;
+    assert!(world.state().manila.mounts.is_empty(), "what nobody uses is unmounted");
+    assert!(service.get("old").await.unwrap().is_some());
+    assert_eq!(service.get("none").await.unwrap(), None);
+    service.create("v", options(&[])).await.unwrap();
+    assert_eq!(service.list().await.unwrap().len(), 3);
+    assert!(world.cloud_calls().iter().all(|c| !c.contains("share") && !c.contains("rule")));
+    let error = service.mount("old", "a").await.unwrap_err().to_string();
+    assert!(error.contains("volume_providers does not name manila"), "{error}");
+    let volumes = world.state().volumes.len();
+    assert!(service.create("old", options(&[("volume_provider", "cinder")])).await.is_err());
+    service.create("old", options(&[])).await.unwrap();
+    assert_eq!(world.state().volumes.len(), volumes, "no volume took the name of a share");
+    let error = service.remove("old").await.unwrap_err().to_string();
+    assert!(error.contains("volume_providers does not name manila"), "{error}");
+    assert!(world.both(&BOTH).get("old").await.unwrap().is_some());
 }

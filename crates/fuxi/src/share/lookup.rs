@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use openstack::shared_file_systems::Share;
 
+use super::record::Stage;
 use super::{ShareRecord, Shares};
 use crate::marks::{FROM, NAME};
 use crate::{Error, Result, VolumeInfo};
@@ -77,11 +78,40 @@ impl Shares {
                 return;
             }
         };
+        self.forget_removed_elsewhere(&found).await;
         let listed = found.iter().filter(|s| s.status != "deleting").filter_map(|share| {
             let name = self.marks.name_of(share)?;
             Some((name.to_owned(), ShareRecord::of_marked(&self.marks, name, share)))
         });
         self.ledger.note_listed(listed.collect());
+    }
+
+    /// Another host may have removed what this one made, or given back what this one adopted. A record at rest that
+    /// Manila no longer lists under its name is dropped once Manila says for certain that there is no such share, or that
+    /// it does not carry our mark for the name.
+    async fn forget_removed_elsewhere(&self, listed: &[Share]) {
+        for record in self.ledger.all() {
+            let name = &record.name;
+            let unlisted = |id: &String| listed.iter().all(|s| s.id != *id || !self.marks.names(s, name));
+            let Some(id) = record.share_id.as_ref().filter(|id| unlisted(id)) else { continue };
+            let Ok(_turn) = self.ledger.turn(name).try_lock_owned() else { continue };
+            let at_rest = |r: &ShareRecord| {
+                r.stage == Stage::Ready
+                    && r.mounted.is_none()
+                    && r.rule.is_none()
+                    && r.share_id == record.share_id
+            };
+            if !self.ledger.get(name).is_some_and(|r| at_rest(&r)) {
+                continue;
+            }
+            let gone = match self.cloud.get_share(id).await {
+                Ok(share) => !self.marks.names(&share, name),
+                Err(error) => error.is_not_found(),
+            };
+            if gone && let Err(error) = self.ledger.remove(name) {
+                tracing::warn!(share = name, %error, "cannot forget a share that another host removed");
+            }
+        }
     }
 
     /// The shares of Manila's last answer and those of this host, whose own records count more.

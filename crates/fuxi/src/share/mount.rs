@@ -68,6 +68,11 @@ impl Shares {
                 if let Err(again) = self.let_go(record).await {
                     tracing::warn!(share = name, error = %again, "cannot undo the mount yet, tried again later");
                 }
+                if record.mounted.is_none() && may_be_gone(&error) && self.look(record).await?.is_none() {
+                    // Another host removed it.
+                    self.ledger.remove(&name)?;
+                    return Err(Error::NotFound { name });
+                }
                 Err(error)
             }
         }
@@ -169,6 +174,12 @@ impl Shares {
             return Ok(());
         }
         let name = record.name.clone();
+        // Another host may have done so since, and a user may have changed it after that.
+        let Some(share) = self.look(record).await? else { return Err(Error::NotFound { name }) };
+        if self.marks.root_of(&share).is_empty() {
+            record.root = Default::default();
+            return self.ledger.save(record);
+        }
         self.host.set_root(&name, &record.root).await.map_err(|e| Error::host(&name, e))?;
         self.cloud
             .merge_metadata(record.id(), &self.marks.root_done())
@@ -177,4 +188,9 @@ impl Shares {
         record.root = Default::default();
         Ok(())
     }
+}
+
+/// Manila answers 400 for the rules of a share that is not there, 404 for all else of it.
+fn may_be_gone(error: &Error) -> bool {
+    matches!(error, Error::Cloud { source, .. } if matches!(source.status(), Some(400 | 404)))
 }

@@ -380,3 +380,66 @@ async fn a_rule_in_error_is_not_preferred_to_one_that_works() {
     service.mount("v", "a").await.unwrap();
     assert_eq!(service.status().shares[0].access_rule.as_deref(), Some("works"));
 }
+
+#[tokio::test]
+async fn what_another_host_removed_is_forgotten() {
+    let world = World::new();
+    let service = world.shares();
+    service.create("gone", options(&[])).await.unwrap();
+    let id = made(&world);
+    service.create("kept", options(&[])).await.unwrap();
+    world.state().manila.shares.remove(&id);
+    // No answer is no proof.
+    world.state().manila.down = true;
+    service.list().await.unwrap();
+    assert_eq!(service.status().shares.len(), 2);
+    world.state().manila.down = false;
+    service.list().await.unwrap();
+    assert!(service.get("kept").await.unwrap().is_some());
+    assert_eq!(service.get("gone").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_another_host_gave_back_is_forgotten_and_left_alone() {
+    let world = World::new();
+    let before = world.state().manila.shares[SHARE].clone();
+    let service = world.shares();
+    service.create("v", options(&[("volume_id", SHARE)])).await.unwrap();
+    service.mount("v", "a").await.unwrap();
+    world.state().manila.shares.insert(SHARE.into(), before.clone());
+    service.list().await.unwrap();
+    assert_eq!(service.status().shares.len(), 1, "what is mounted is remembered");
+    service.unmount("v", "a").await.unwrap();
+    service.list().await.unwrap();
+    assert_eq!(service.get("v").await.unwrap(), None);
+    assert_eq!(world.state().manila.shares[SHARE], before);
+    assert!(world.journal_is_empty());
+}
+
+#[tokio::test]
+async fn a_mount_of_what_another_host_removed_finds_no_volume() {
+    for adopted in [false, true] {
+        let world = World::new();
+        let service = world.shares();
+        let request = if adopted { options(&[("volume_id", SHARE)]) } else { options(&[]) };
+        service.create("v", request).await.unwrap();
+        world.state().manila.shares.clear();
+        let error = service.mount("v", "a").await.unwrap_err();
+        assert!(matches!(error, Error::NotFound { .. }), "{error}");
+        assert!(world.journal_is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_root_that_another_host_gave_its_owner_is_not_given_it_again() {
+    let world = World::new();
+    let service = world.shares();
+    service.create("v", options(&[("uid", "1000")])).await.unwrap();
+    let id = made(&world);
+    // Another host mounted it first, and its user has changed the owner since.
+    world.state().manila.shares.get_mut(&id).unwrap().metadata.insert("fuxi_root".into(), "done".into());
+    world.state().manila.precious.insert(id);
+    service.mount("v", "a").await.unwrap();
+    assert!(world.state().manila.roots.is_empty());
+    assert_eq!(world.state().crimes, Vec::<String>::new());
+}

@@ -128,10 +128,10 @@ fn advice(source: &openstack::Error) -> &'static str {
     } else if source.is_over_quota() {
         "; delete volumes or ask for more quota"
     } else if let openstack::Error::Timeout { service, .. } = source {
-        if *service == "compute" {
-            "; check Nova and repeat the command"
-        } else {
-            "; check Cinder and repeat the command"
+        match *service {
+            "compute" => "; check Nova and repeat the command",
+            "shared-file-system" => "; check Manila and repeat the command",
+            _ => "; check Cinder and repeat the command",
         }
     } else {
         ""

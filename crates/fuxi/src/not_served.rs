@@ -89,6 +89,9 @@ impl SharedFileSystems for NotServed {
     async fn get_share(&self, _: &str) -> Result<Share> {
         refused_share()
     }
+    async fn project_id(&self) -> Result<Option<String>> {
+        refused_share()
+    }
     async fn create_share(&self, _: &NewShare) -> Result<Share> {
         refused_share()
     }

@@ -17,6 +17,7 @@ impl Service {
         mut options: BTreeMap<String, String>,
     ) -> Result<()> {
         crate::name::check(source)?;
+        self.refuse_if_a_share(source, "copies").await?;
         let core = &self.core;
         let record = core.find(source).await?.ok_or_else(|| Error::NotFound { name: source.to_owned() })?;
         if record.mounted() {

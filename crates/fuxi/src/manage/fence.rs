@@ -17,6 +17,8 @@ impl Service {
     /// # Errors
     /// [`Error::NotFound`]; the cloud cannot be asked.
     pub async fn holders(&self, name: &str) -> Result<Vec<Holder>> {
+        crate::name::check(name)?;
+        self.refuse_if_a_share(name, "holders").await?;
         let details = self.show(name).await?;
         Ok(details.holders.into_iter().filter(|h| !h.own).collect())
     }
@@ -30,7 +32,9 @@ impl Service {
     pub async fn fence(&self, name: &str, attachment: &str) -> Result<()> {
         crate::name::check(name)?;
         let (name, attachment) = (name.to_owned(), attachment.to_owned());
+        let service = self.clone();
         self.job_within(super::OPERATOR, name.clone(), "fence its holder", move |core| async move {
+            service.refuse_if_a_share(&name, "holders").await?;
             let record = core.find(&name).await?.ok_or_else(|| Error::NotFound { name: name.clone() })?;
             core.end_attachment_of_the_dead(&record, &attachment).await
         })

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::holder::Holder;
-use crate::{Error, Result, Service};
+use crate::{Error, Provider, Result, Service};
 
 /// What `kuryr volume show` prints.
 #[derive(Debug, Clone, Serialize)]
@@ -15,9 +15,9 @@ pub struct VolumeDetails {
     pub mountpoint: Option<std::path::PathBuf>,
     /// As in `docker volume inspect`.
     pub status: Map<String, Value>,
-    /// Cinder's word for its state.
+    /// Cinder's or Manila's word for its state.
     pub cloud_status: String,
-    /// Who has it.
+    /// Who has it; nobody has a share.
     pub holders: Vec<Holder>,
     /// Docker's mount ids that use it on this host.
     pub references: Vec<String>,
@@ -30,6 +30,9 @@ impl Service {
     /// [`Error::NotFound`], or the cloud cannot be asked.
     pub async fn show(&self, name: &str) -> Result<VolumeDetails> {
         crate::name::check(name)?;
+        if let (Provider::Manila, Some(shares)) = (self.owner(name).await?, &self.shares) {
+            return shares.show(name).await;
+        }
         let core = &self.core;
         let record = core.find(name).await?.ok_or_else(|| Error::NotFound { name: name.to_owned() })?;
         let (volume, holders) = core.look_at_holders(&record).await?;

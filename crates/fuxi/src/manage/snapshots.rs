@@ -41,7 +41,9 @@ impl Service {
     pub async fn snapshot(&self, name: &str, snapshot: &str) -> Result<VolumeSnapshot> {
         crate::name::check(name)?;
         let (name, snapshot) = (name.to_owned(), snapshot.to_owned());
+        let service = self.clone();
         self.job_within(super::OPERATOR, name.clone(), "snapshot it", move |core| async move {
+            service.refuse_if_a_share(&name, "snapshots").await?;
             core.take_snapshot(&name, &snapshot).await.map(VolumeSnapshot::from)
         })
         .await
@@ -53,6 +55,7 @@ impl Service {
     /// [`Error::NotFound`]; the cloud cannot be asked.
     pub async fn snapshots(&self, name: &str) -> Result<Vec<VolumeSnapshot>> {
         crate::name::check(name)?;
+        self.refuse_if_a_share(name, "snapshots").await?;
         let core = &self.core;
         let record = core.find(name).await?.ok_or_else(|| Error::NotFound { name: name.to_owned() })?;
         let mut found = core

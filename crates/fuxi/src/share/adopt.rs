@@ -25,6 +25,19 @@ impl Shares {
             }
             Err(e) => return Err(Error::cloud(name, "look at the share to adopt", e)),
         };
+        let own = self.cloud.project_id().await;
+        if let Some(own) = own.map_err(|e| Error::cloud(name, "look at the share to adopt", e))?
+            && share.project_id != own
+        {
+            // A public share, or we are its cloud's operator; our lists would never show it.
+            return Err(Error::refused(
+                name,
+                format!(
+                    "Manila share {id} belongs to project {}, not to this one; only a share of its own is adopted",
+                    share.project_id
+                ),
+            ));
+        }
         self.check_adoptable(name, &request, &share)?;
         let mut record = ShareRecord::new(name, Stage::Adopting, Origin::Adopted, request);
         record.learn(&self.marks, &share);

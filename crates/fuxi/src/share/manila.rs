@@ -16,6 +16,9 @@ impl SharedFileSystems for Client {
     async fn get_share(&self, id: &str) -> Result<Share> {
         Client::get_share(self, id).await
     }
+    async fn project_id(&self) -> Result<Option<String>> {
+        Client::project_id(self).await
+    }
     async fn create_share(&self, share: &NewShare) -> Result<Share> {
         Client::create_share(self, share).await
     }

@@ -13,6 +13,7 @@ mod extend;
 mod identity;
 mod local;
 mod lookup;
+mod manage;
 mod manila;
 mod marks;
 mod mount;

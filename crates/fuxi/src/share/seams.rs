@@ -17,6 +17,8 @@ pub trait SharedFileSystems: Send + Sync + std::fmt::Debug {
     async fn list_shares(&self, metadata: &[(&str, &str)]) -> openstack::Result<Vec<Share>>;
     /// One share.
     async fn get_share(&self, id: &str) -> openstack::Result<Share>;
+    /// The project whose shares these are, if our token says so; asks nothing anew.
+    async fn project_id(&self) -> openstack::Result<Option<String>>;
     /// Starts making a share.
     async fn create_share(&self, share: &NewShare) -> openstack::Result<Share>;
     /// Starts deleting a share.

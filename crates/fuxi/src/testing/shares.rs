@@ -47,7 +47,7 @@ pub(crate) struct Manila {
 
 pub(crate) fn share(id: &str, name: &str, status: &str) -> Share {
     serde_json::from_value(serde_json::json!({
-        "id": id, "name": name, "status": status, "size": 2, "share_proto": "NFS",
+        "id": id, "name": name, "status": status, "size": 2, "share_proto": "NFS", "project_id": "own",
         "metadata": {"purpose": "books"}, "created_at": "2026-01-02T03:04:05.000000",
     }))
     .unwrap()
@@ -197,6 +197,9 @@ impl SharedFileSystems for World {
             found
         })
         .await
+    }
+    async fn project_id(&self) -> CloudResult<Option<String>> {
+        Ok(Some("own".into()))
     }
     async fn create_share(&self, new: &NewShare) -> CloudResult<Share> {
         self.manila("create share", |s| {

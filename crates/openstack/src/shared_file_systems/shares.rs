@@ -26,6 +26,14 @@ impl Client {
         Ok(found.into_iter().filter(is_own).collect())
     }
 
+    /// The project that our token is for, if it is for one. Asks nothing while the token is good.
+    ///
+    /// # Errors
+    /// Those of getting a token.
+    pub async fn project_id(&self) -> Result<Option<String>> {
+        self.session.project_id().await
+    }
+
     /// One share. May be another project's, if that is public.
     ///
     /// # Errors

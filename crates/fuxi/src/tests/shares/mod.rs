@@ -4,6 +4,7 @@ mod budgets;
 mod dispatch;
 mod faults;
 mod histories;
+mod manage;
 mod refusals;
 mod sharing;
 

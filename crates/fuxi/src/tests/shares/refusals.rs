@@ -70,6 +70,8 @@ async fn only_a_share_that_is_free_and_whole_is_adopted() {
     let adopt = [("volume_id", SHARE)];
     change(|s| s.status = "error".into());
     refuses(&world, &adopt, "is error, not available").await;
+    change(|s| s.project_id = "another".into());
+    refuses(&world, &adopt, "belongs to project another").await;
     change(|s| s.share_proto = "HDFS".into());
     refuses(&world, &adopt, "speaks HDFS").await;
     change(|s| drop(s.metadata.insert("volume_from".into(), "other".into())));

@@ -2,7 +2,8 @@
 """A FUSE file system of a few directories, called as glusterfs is.
 
 Source of the wire format: the kernel's linux/fuse.h, version 7.19 and later.
-Volumes: `vol` serves, `silent` never answers, `lies` mounts another source, `fails` does not start.
+Volumes: `vol` serves, `silent` never answers, `lies` mounts another source, `fails` does not start,
+`squash` lets nobody open a directory for reading.
 """
 import ctypes
 import os
@@ -80,6 +81,8 @@ while True:
         answer(unique, b"/etc")
     elif opcode == STATFS:
         answer(unique, struct.pack("<QQQQQIIIIIIIIII", 9, 9, 9, 9, 9, 4096, 255, 4096, *[0] * 7))
+    elif opcode == OPENDIR and volume == "squash":
+        answer(unique, error=13)
     elif opcode == OPENDIR:
         answer(unique, struct.pack("<QII", 1, 0, 0))
     elif opcode in (READDIR, RELEASE, RELEASEDIR):

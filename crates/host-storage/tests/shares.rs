@@ -208,3 +208,22 @@ fn a_server_that_never_answers_holds_nobody() {
     shares::unmount(&host.base, "w", &share("vol").export).unwrap();
     assert!(!path.exists() && again.elapsed() < Duration::from_secs(10));
 }
+
+#[test]
+fn a_share_whose_directories_root_may_not_read_is_mounted_and_unmounted() {
+    if !in_own_namespace("a_share_whose_directories_root_may_not_read_is_mounted_and_unmounted") {
+        return;
+    }
+    let host = Base::new();
+    let what = share("squash");
+    let path = shares::mount(&host.base, "v", &what).unwrap();
+    assert!(std::fs::read_dir(&path).is_err(), "it cannot be read");
+    assert_eq!(shares::mount(&host.base, "v", &what).unwrap(), path);
+    shares::unmount(&host.base, "v", &what.export).unwrap();
+    assert!(sources(&path).is_empty() && !path.exists());
+    let part = ShareMount { subdir: Some("data".into()), ..what };
+    shares::mount(&host.base, "v", &part).unwrap();
+    shares::verify(&path, &part.export, Some("data")).unwrap();
+    shares::unmount(&host.base, "v", &part.export).unwrap();
+    assert!(sources(&path).is_empty());
+}

@@ -34,7 +34,7 @@ impl Root {
 /// # Errors
 /// [`Error::Io`]: servers that squash root refuse this.
 pub fn set_root(mountpoint: &Path, root: &Root) -> Result<()> {
-    let dir = open(mountpoint)?;
+    let dir = open(mountpoint, OFlags::RDONLY)?;
     if root.uid.is_some() || root.gid.is_some() {
         let (uid, gid) = (root.uid.map(Uid::from_raw), root.gid.map(Gid::from_raw));
         rustix::fs::fchown(&dir, uid, gid).map_err(|e| Error::io("set the owner of", mountpoint, e))?;
@@ -54,7 +54,7 @@ pub(super) fn show_only(mountpoint: &Path, subdir: &str, make: bool) -> Result<(
         move |e: Errno| Error::io(action, &path, e)
     };
     let tree = {
-        let root = open(mountpoint)?;
+        let root = open(mountpoint, OFlags::PATH)?;
         let dir = descend(&root, subdir, make).map_err(failed("open"))?;
         let flags =
             OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
@@ -66,7 +66,8 @@ pub(super) fn show_only(mountpoint: &Path, subdir: &str, make: bool) -> Result<(
 }
 
 fn descend(root: &OwnedFd, subdir: &str, make: bool) -> std::result::Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // Not for reading, which the server need not allow root.
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let beneath = ResolveFlags::BENEATH
         | ResolveFlags::NO_SYMLINKS
         | ResolveFlags::NO_MAGICLINKS
@@ -87,7 +88,7 @@ fn descend(root: &OwnedFd, subdir: &str, make: bool) -> std::result::Result<Owne
     Ok(dir)
 }
 
-fn open(path: &Path) -> Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+fn open(path: &Path, how: OFlags) -> Result<OwnedFd> {
+    let flags = how | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::open(path, flags, Mode::empty()).map_err(|e| Error::io("open", path, e))
 }

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::program::Program;
 use crate::{BlockDevice, DeviceNumber, Error, Result, signature};
@@ -79,7 +79,7 @@ pub fn probe(device: BlockDevice) -> Result<Probe> {
     {
         return Ok(Probe::Unreadable { reason: format!("flushing its buffers failed: {e}") });
     }
-    let ends = match read_ends(file, device.size()) {
+    let ends = match timed(&device, || read_ends(file, device.size())) {
         Ok(ends) => ends,
         Err(reason) => return Ok(Probe::Unreadable { reason }),
     };
@@ -95,7 +95,7 @@ pub fn probe(device: BlockDevice) -> Result<Probe> {
     if let Some(name) = facts.holders.first().or_else(|| facts.partitions.first()) {
         return Ok(Probe::Foreign { what: format!("a device in use as part of {name}") });
     }
-    let zero = match samples_are_zero(file, device.size()) {
+    let zero = match timed(&device, || samples_are_zero(file, device.size())) {
         Ok(samples) => samples && is_zero(&ends.head) && is_zero(&ends.tail),
         Err(reason) => return Ok(Probe::Unreadable { reason }),
     };
@@ -106,6 +106,15 @@ pub fn probe(device: BlockDevice) -> Result<Probe> {
         Some(exclusive) => Ok(Probe::Blank(BlankProof { device, exclusive })),
         None => Err(Error::Busy { path: device.path().to_owned() }),
     }
+}
+
+/// Says in the log how long the storage took.
+fn timed<T>(device: &BlockDevice, read: impl FnOnce() -> T) -> T {
+    let started = Instant::now();
+    let result = read();
+    let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::debug!(on = %device.path().display(), elapsed_ms, "read");
+    result
 }
 
 struct Ends {

@@ -39,11 +39,19 @@ impl Program<'_> {
     /// # Errors
     /// [`Error::ToolMissing`], or [`Error::Tool`] when it took too long.
     pub(crate) fn run(&self, arguments: &[&str]) -> Result<Ended> {
+        let started = Instant::now();
         let Said { status, stdout, stderr } = await_end(Path::new(self.name), arguments, self.within)
             .map_err(|why| match why {
                 NoEnd::Missing => Error::ToolMissing { program: self.name, package: self.package },
                 NoEnd::Failed(reason) => Error::Tool { program: self.name, path: self.on.to_owned(), reason },
             })?;
+        tracing::debug!(
+            program = self.name,
+            on = %self.on.display(),
+            elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            %status,
+            "ended"
+        );
         let said = [words(&stderr), words(&stdout), status.to_string()];
         let said = said.into_iter().find(|t| !t.is_empty()).unwrap_or_default();
         Ok(Ended { status, stdout, said: said.chars().take(300).collect() })

@@ -1,6 +1,6 @@
 //! Finding volumes by name, without side effects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use openstack::block_storage::Volume;
 
@@ -76,9 +76,10 @@ impl Core {
     /// Another host may have removed what this one made. A record at rest of a volume that Cinder no longer lists is dropped
     /// once Cinder says for certain that there is none.
     async fn forget_removed_elsewhere(&self, listed: &[Volume]) {
+        let listed: HashSet<&str> = listed.iter().map(|v| v.id.as_str()).collect();
         for record in self.ledger.all() {
-            let unlisted = |id: &String| listed.iter().all(|v| v.id != *id);
-            let Some(id) = record.volume_id.as_ref().filter(|id| unlisted(id)) else { continue };
+            let unlisted = |id: &&String| !listed.contains(id.as_str());
+            let Some(id) = record.volume_id.as_ref().filter(unlisted) else { continue };
             let Ok(_turn) = self.ledger.turn(&record.name).try_lock_owned() else { continue };
             let at_rest = |r: &Record| {
                 r.stage == Stage::Ready && r.attached.is_none() && r.volume_id == record.volume_id

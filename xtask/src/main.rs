@@ -58,6 +58,8 @@ enum Bench {
     Calls,
     /// Containers started at once, with a slow Neutron and with many ports; draws docs/network-performance.svg.
     Network,
+    /// Calls and times of volumes, with a slow Cinder and with many volumes; draws docs/volume-performance.svg.
+    Volume,
     /// Packets between two guests on real Neutron: on the bare link and between containers in each mode.
     DataPath,
 }
@@ -94,6 +96,7 @@ impl Bench {
         let (binary, plot) = match self {
             Self::Calls => ("bench-calls", None),
             Self::Network => ("bench-network", Some(["--plot", "docs/network-performance.svg"])),
+            Self::Volume => ("bench-volume", Some(["--plot", "docs/volume-performance.svg"])),
             Self::DataPath => return lab::bench_data_path(&kuryr, json),
         };
         Cargo::new("run")

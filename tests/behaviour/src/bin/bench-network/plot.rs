@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
+use behaviour::quantile;
+
 use crate::measure::Row;
-use crate::report::quantile;
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 400.0;

@@ -5,15 +5,31 @@ use oslo_config::Loaded;
 
 use crate::error::Error;
 
-/// The options that describe the endpoint rather than who we are; they stay with the service's own section when
-/// `auth_section` borrows another one's credentials.
-const OF_THE_SERVICE: [&str; 4] = ["region_name", "valid_interfaces", "endpoint_override", "timeout"];
+/// The options that describe the endpoint rather than who we are, beside all that override one; they stay with the
+/// service's own section when `auth_section` borrows another one's credentials.
+const OF_THE_SERVICE: [&str; 6] =
+    ["region_name", "valid_interfaces", "interface", "endpoint_type", "endpoint", "timeout"];
+
+fn is_of_the_service(key: &str) -> bool {
+    OF_THE_SERVICE.contains(&key) || key.ends_with("endpoint_override")
+}
 
 /// Reads the credentials for a service. `place` names the file for error texts.
 pub(super) fn read(loaded: &Loaded, group: &str, place: &str) -> Result<AuthSettings, Error> {
+    read_from(loaded, group, group, place)
+}
+
+/// The same for a service whose credentials are those of another one's section, `group`: what describes the endpoint
+/// stays its own.
+pub(super) fn read_from(
+    loaded: &Loaded,
+    service: &str,
+    group: &str,
+    place: &str,
+) -> Result<AuthSettings, Error> {
     let section = loaded.section(group, "auth_section")?;
     let own = |key: &str| {
-        let group = if OF_THE_SERVICE.contains(&key) { group } else { &section };
+        let group = if is_of_the_service(key) { service } else { &section };
         value(loaded, group, key)
     };
     if own("auth_url").is_some() || own("auth_type").as_deref() == Some("none") {

@@ -58,8 +58,10 @@ fn who(loaded: &Loaded, place: &str) -> Result<AuthSettings, Error> {
     let has = |group: &str| -> Result<bool, Error> {
         Ok(loaded.get_str(group, "auth_url")?.is_some_and(|url| !url.is_empty()))
     };
-    let group = if !has(&section)? && has("cinder")? { "cinder" } else { "manila" };
-    credentials::read(loaded, group, place)
+    // What it borrows from, the section of Cinder may borrow itself.
+    let of_cinder = loaded.section("cinder", "auth_section")?;
+    let group = if !has(&section)? && has(&of_cinder)? { "cinder" } else { "manila" };
+    credentials::read_from(loaded, "manila", group, place)
 }
 
 fn protocol(loaded: &Loaded) -> Result<Protocol, Error> {
@@ -83,10 +85,18 @@ fn types(loaded: &Loaded, place: &str) -> Result<std::collections::BTreeMap<Prot
     Ok(types)
 }
 
-/// Ceph takes no dots.
+/// Ceph takes no dots, and what is left of two hosts' names may be the same, or cut off the same: the end tells them apart.
 fn ceph_id(label: &str, host: &str) -> String {
     let clean = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '-' };
-    format!("{label}-{host}").chars().map(clean).take(64).collect()
+    let readable: String = format!("{label}-{host}").chars().map(clean).take(47).collect();
+    format!("{readable}-{:016x}", fnv1a(format!("{label}\0{host}").as_bytes()))
+}
+
+/// The 64-bit hash FNV-1a, which no release of a library can change: the id must be the same after each upgrade.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// What the file asks for and cannot be.
@@ -100,4 +110,65 @@ pub(super) fn unserved(loaded: &Loaded, place: &str, my_ip: Option<&str>) -> Res
         ));
     }
     Ok(unserved)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(file: &str) -> AuthSettings {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("fuxi.conf");
+        std::fs::write(&path, file).unwrap();
+        let found = oslo_config::Found { files: vec![path], dirs: Vec::new() };
+        let loaded = oslo_config::Loader::new(&oslo_config::schemas::fuxi()).found(found).load().unwrap();
+        who(&loaded, "fuxi.conf").unwrap()
+    }
+
+    const ACCOUNT: &str = "auth_url = http://keystone/v3\nusername = u\npassword = p\nproject_name = p\n\
+                           user_domain_id = default\nproject_domain_id = default\n";
+
+    #[test]
+    fn manila_borrows_the_account_of_cinder_and_not_its_endpoint() {
+        let cinder = "region_name = of-cinder\nendpoint_override = http://cinder/v3\n";
+        let borrowed = session(&format!("[cinder]\n{ACCOUNT}{cinder}"));
+        assert_eq!(borrowed.auth_url.unwrap().host_str(), Some("keystone"));
+        assert_eq!(borrowed.region, None);
+        assert!(borrowed.endpoint_overrides.is_empty(), "{:?}", borrowed.endpoint_overrides);
+        let manila = "[manila]\nregion_name = own\nendpoint_override = http://manila/v2\n";
+        let own = session(&format!("[cinder]\n{ACCOUNT}{cinder}{manila}"));
+        assert_eq!(own.region.as_deref(), Some("own"));
+        assert!(own.endpoint_overrides.values().all(|url| url.host_str() == Some("manila")));
+        assert!(!own.endpoint_overrides.is_empty());
+    }
+
+    #[test]
+    fn what_cinder_borrows_itself_is_followed() {
+        let file = format!("[cinder]\nauth_section = account\nregion_name = r\n[account]\n{ACCOUNT}");
+        let borrowed = session(&file.replace("http://keystone/", "http://elsewhere/"));
+        assert_eq!(borrowed.auth_url.unwrap().host_str(), Some("elsewhere"));
+        assert_eq!(borrowed.region, None);
+    }
+
+    #[test]
+    fn different_labels_and_hosts_have_different_ceph_ids() {
+        let long = "h".repeat(80);
+        let longer = format!("{long}x");
+        let named = [
+            ("fuxi", "a.b"),
+            ("fuxi", "a-b"),
+            ("fuxi-a", "b"),
+            ("fuxi", "a_b"),
+            ("fuxi", &*long),
+            ("fuxi", &*longer),
+        ];
+        let ids: std::collections::BTreeSet<_> = named.iter().map(|(l, h)| ceph_id(l, h)).collect();
+        assert_eq!(ids.len(), named.len(), "{ids:?}");
+        for id in &ids {
+            assert!(id.len() <= 64 && id.starts_with("fuxi-"), "{id}");
+            assert!(id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)), "{id}");
+        }
+        // As the published test vector of the hash.
+        assert_eq!(fnv1a(b"foobar"), 0x8594_4171_f739_67e8);
+    }
 }

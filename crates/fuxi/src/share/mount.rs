@@ -68,7 +68,10 @@ impl Shares {
                 if let Err(again) = self.let_go(record).await {
                     tracing::warn!(share = name, error = %again, "cannot undo the mount yet, tried again later");
                 }
-                if record.mounted.is_none() && may_be_gone(&error) && self.look(record).await?.is_none() {
+                if record.mounted.is_none()
+                    && may_be_gone(&error)
+                    && matches!(self.look(record).await, Ok(None))
+                {
                     // Another host removed it.
                     self.ledger.remove(&name)?;
                     return Err(Error::NotFound { name });

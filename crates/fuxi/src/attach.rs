@@ -10,7 +10,7 @@ use crate::claim::{Claim, Unclaimed};
 use crate::content::mount_options;
 use crate::record::{Attached, Origin, Record, Stage};
 use crate::service::Core;
-use crate::{Device, Error, Result};
+use crate::{Content, Device, Error, Result};
 
 /// Bytes of a GiB.
 pub(crate) const GIB: u64 = 1 << 30;
@@ -129,10 +129,10 @@ impl Core {
         let seen = record.clone();
         let (completed, device, volume) = tokio::join!(
             self.complete(&seen, &claim.id),
-            self.connect(record, connection),
+            self.connect_and_look(record, connection),
             self.look_again(&seen)
         );
-        let device = device?;
+        let (device, content) = device?;
         self.note(record, |a| {
             // By now it tells the disk from another one in its place.
             a.link = Some(device.link.clone());
@@ -144,7 +144,7 @@ impl Core {
             self.believe(record, &device, &volume)?;
         }
         self.refuse_bad_company(record, &claim.id).await?;
-        let prepared = self.prepare(record, &device).await?;
+        let prepared = self.prepare(record, &device, content?).await?;
         self.mark_used(record, &prepared).await?;
         let (path, filesystem) = (prepared.path, prepared.filesystem);
         self.note(record, |a| a.mounted = Some(filesystem));
@@ -152,6 +152,17 @@ impl Core {
         record.references = BTreeMap::from([(id.to_owned(), 1)]);
         self.ledger.save(record)?;
         Ok(path)
+    }
+
+    /// The device, and what is on it; looking changes nothing.
+    async fn connect_and_look(
+        &self,
+        record: &mut Record,
+        connection: &serde_json::Map<String, serde_json::Value>,
+    ) -> Result<(Device, Result<Content>)> {
+        let device = self.connect(record, connection).await?;
+        let content = self.host.inspect(&device).await.map_err(|e| Error::host(&record.name, e));
+        Ok((device, content))
     }
 
     /// The volume as Cinder knows it now, unless this host learned of it a moment ago: since then another host may have

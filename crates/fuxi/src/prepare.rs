@@ -23,11 +23,15 @@ pub(crate) struct Prepared {
 }
 
 impl Core {
-    /// Mounts what is on the device, which is made first if, and only if, the volume is ours and was never used.
-    pub(crate) async fn prepare(&self, record: &mut Record, device: &Device) -> Result<Prepared> {
+    /// Mounts what is on the device (`content`), which is made first if, and only if, the volume is ours and was never used.
+    pub(crate) async fn prepare(
+        &self,
+        record: &mut Record,
+        device: &Device,
+        content: Content,
+    ) -> Result<Prepared> {
         let name = record.name.clone();
         let failed = |e| Error::host(&name, e);
-        let content = self.host.inspect(device).await.map_err(failed)?;
         if content == Content::Blank && record.is_pending() {
             // A marked volume is never formatted again. The first attempt after the making knows the mark; a later one has
             // asked, because it may have been written by a call whose answer was lost, or by another host.

@@ -43,12 +43,18 @@ fn main() -> ExitCode {
     }
 }
 
+/// How long what is left to do on blocking threads may take at the end.
+const LAST_WORK: std::time::Duration = std::time::Duration::from_secs(10);
+
 fn in_runtime(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         // Requests wait for the cloud and the kernel, they do not compute; more threads would only cost memory.
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(|source| Error::Io { action: "start the runtime", what: "kuryr".into(), source })?
-        .block_on(work)
+        .map_err(|source| Error::Io { action: "start the runtime", what: "kuryr".into(), source })?;
+    let outcome = runtime.block_on(work);
+    // A thread that waits for storage which is away would keep the process for ever; the journal knows what it was doing.
+    runtime.shutdown_timeout(LAST_WORK);
+    outcome
 }

@@ -24,7 +24,8 @@ impl Service {
     }
 
     /// Ends the attachment of a dead host, so that the volume can be mounted here. The caller vouches that the host which
-    /// has `attachment` is off or cut off from the storage; the storage stops serving it before this returns.
+    /// has `attachment` is off or cut off from the storage. Block storage with targets stops serving it before this returns;
+    /// of RBD and file storage Cinder only forgets the attachment.
     ///
     /// # Errors
     /// [`Error::Refused`] if the volume has no such attachment, it is this host's, or only Nova may end it; the cloud's

@@ -142,8 +142,7 @@ fn text(file: &mut File) -> String {
 
 /// What a program said, in one line; its exit status if it said nothing.
 pub(crate) fn one_line(said: &[u8], status: ExitStatus) -> String {
-    let text = String::from_utf8_lossy(said);
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = words(&String::from_utf8_lossy(said));
     if line.is_empty() { status.to_string() } else { line.chars().take(300).collect() }
 }
 

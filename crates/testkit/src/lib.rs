@@ -22,4 +22,4 @@ pub use kind::{CloudKind, Skipped};
 pub use machine::{Machine, MachineOptions, NIC, Neighbour};
 pub use netns::in_netns;
 pub use probe::{Inside, tcp_closes, tcp_opens, udp_closes, udp_opens};
-pub use world::{World, WorldOptions};
+pub use world::{World, WorldOptions, wait_until};

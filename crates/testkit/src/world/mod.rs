@@ -208,7 +208,10 @@ fn netns_of(init: u32, pid: u32) -> PathBuf {
 }
 
 /// Waits until something holds, at most 20 s.
-pub(crate) fn wait_until(what: &str, holds: impl FnMut() -> bool) -> Result<()> {
+///
+/// # Errors
+/// It does not hold by then; `what` is in the message.
+pub fn wait_until(what: &str, holds: impl FnMut() -> bool) -> Result<()> {
     wait_at_most(Duration::from_secs(20), what, holds)
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use testkit::World;
+use testkit::{World, wait_until};
 
 use crate::Case;
 use crate::networks::text;
@@ -64,6 +64,8 @@ fn snapshot(world: &mut World) -> Result<()> {
     let one = format!("/volume/v3/{}/snapshots/{id}", world.cloud.project("demo")?);
     world.cloud.api("DELETE", &one, None)?;
     world.remove("writer")?;
+    // Cinder only begins to delete it, and keeps the volume of a snapshot that still is.
+    wait_until("the snapshot is gone", || world.cloud.api("GET", &one, None).is_err())?;
     world.docker(&["volume", "rm", "book"]).map(drop)
 }
 
@@ -123,9 +125,5 @@ fn adopted(world: &mut World) -> Result<()> {
     world.docker(&["volume", "rm", "stepchild"])?;
     ensure!(volume_named(world, "bare")?["metadata"] == before["metadata"], "it was not given back as found");
     world.cloud.api("DELETE", &format!("{volumes}/{id}"), None)?;
-    let gone = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while volume_named(world, "bare").is_ok() && std::time::Instant::now() < gone {
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    Ok(())
+    wait_until("the donor's volume is gone", || volume_named(world, "bare").is_err())
 }

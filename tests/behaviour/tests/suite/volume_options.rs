@@ -1,7 +1,7 @@
 //! What `docker volume create -o` can ask for, as far as a container sees it.
 
 use anyhow::{Result, ensure};
-use testkit::World;
+use testkit::{World, wait_until};
 
 use crate::Case;
 use crate::networks::text;
@@ -89,15 +89,10 @@ fn copy(world: &mut World) -> Result<()> {
     ensure!(sh(world, "my_vol", "cat /data/file && echo more > /data/more")? == "kept");
     ensure!(sh(world, "source", "ls /data | grep -c more || true")? == "0");
     let snapshots = format!("/volume/v3/{}/snapshots", world.cloud.project("demo")?);
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    loop {
-        let left = world.cloud.api("GET", &snapshots, None)?;
-        if left["snapshots"].as_array().is_some_and(Vec::is_empty) {
-            break;
-        }
-        ensure!(std::time::Instant::now() < end, "{left}");
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
+    wait_until("the snapshot of the moment is gone", || {
+        let left = world.cloud.api("GET", &snapshots, None);
+        left.is_ok_and(|left| left["snapshots"].as_array().is_some_and(Vec::is_empty))
+    })?;
     world.docker(&["volume", "rm", "my_vol", "source"]).map(drop)
 }
 

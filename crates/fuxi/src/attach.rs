@@ -138,6 +138,9 @@ impl Core {
             a.link = Some(device.link.clone());
             a.device = Some(device.clone());
         });
+        // A marked volume is never formatted again. The first attempt after the making knows the mark; a later one has to ask,
+        // because it may have been written by a call whose answer was lost, or by another host.
+        record.format_begun |= record.is_pending() && matches!(content, Ok(Content::Blank));
         self.ledger.save(record)?;
         completed?;
         if let Some(volume) = volume? {

@@ -32,9 +32,7 @@ impl Core {
     ) -> Result<Prepared> {
         let name = record.name.clone();
         let failed = |e| Error::host(&name, e);
-        if content == Content::Blank && record.is_pending() {
-            // A marked volume is never formatted again. The first attempt after the making knows the mark; a later one has
-            // asked, because it may have been written by a call whose answer was lost, or by another host.
+        if content == Content::Blank && record.is_pending() && !record.format_begun {
             record.format_begun = true;
             self.ledger.save(record)?;
         }

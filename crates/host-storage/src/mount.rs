@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Instant;
 
 use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
@@ -27,6 +28,7 @@ pub fn mount(device: &BlockDevice, filesystem: Filesystem, options: &str, mountp
     let (flags, options) = split(options);
     let options = CString::new(options).map_err(|e| Error::io("mount", mountpoint, e))?;
     let data = (!options.is_empty()).then_some(options.as_c_str());
+    let started = Instant::now();
     rustix::mount::mount(device.path(), mountpoint, filesystem.name(), flags, data).map_err(|errno| {
         Error::Mount {
             device: device.path().to_owned(),
@@ -36,6 +38,9 @@ pub fn mount(device: &BlockDevice, filesystem: Filesystem, options: &str, mountp
             advice: advice(filesystem, errno),
         }
     })?;
+    // The kernel reads the filesystem's own blocks and writes that it is mounted: the storage's time.
+    let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::debug!(on = %device.path().display(), elapsed_ms, "mounted");
     // A mount that cannot be proven is not left behind.
     verify_mounted(device, mountpoint).inspect_err(|_| {
         let _ = rustix::mount::unmount(mountpoint, UnmountFlags::NOFOLLOW);

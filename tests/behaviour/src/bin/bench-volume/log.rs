@@ -7,7 +7,7 @@ pub(crate) struct Elsewhere {
     pub(crate) cloud: f64,
     /// For programs to end: mkfs, fsck, blkid.
     pub(crate) programs: f64,
-    /// For the device to be read, which proves that it is blank.
+    /// For the device: to be read, which proves that it is blank, and to be mounted by the kernel.
     pub(crate) device: f64,
 }
 
@@ -21,7 +21,7 @@ impl Elsewhere {
                 seen.cloud += took;
             } else if line.contains("host_storage::program") {
                 seen.programs += took;
-            } else if line.contains("host_storage::probe") {
+            } else if line.contains("host_storage::probe") || line.contains("host_storage::mount") {
                 seen.device += took;
             }
         }
@@ -43,7 +43,8 @@ mod tests {
         let log = "x DEBUG openstack::session::exchange: attach it status=200 elapsed_ms=51 y\n\
                    x DEBUG host_storage::program: ended program=\"mkfs.ext4\" on=/dev/loop0 elapsed_ms=20\n\
                    x DEBUG host_storage::probe: read on=/dev/loop0 elapsed_ms=30\n\
+                   x DEBUG host_storage::mount: mounted on=/dev/loop0 elapsed_ms=4\n\
                    x INFO other elapsed_ms=5\n";
-        assert_eq!(Elsewhere::read(log), Elsewhere { cloud: 51.0, programs: 20.0, device: 30.0 });
+        assert_eq!(Elsewhere::read(log), Elsewhere { cloud: 51.0, programs: 20.0, device: 34.0 });
     }
 }

@@ -27,7 +27,7 @@ pub(crate) struct Timed {
     pub(crate) cloud: Vec<f64>,
     /// Of that, mkfs, fsck and blkid.
     pub(crate) programs: Vec<f64>,
-    /// Of that, reading the device to prove that it is blank.
+    /// Of that, reading the device to prove that it is blank, and the kernel mounting it.
     pub(crate) device: Vec<f64>,
     /// What is left, in milliseconds, sorted.
     pub(crate) own: Vec<f64>,

@@ -25,7 +25,7 @@ type Part = (&'static str, &'static str, fn(&Timed) -> &[f64]);
 const PARTS: [Part; 4] = [
     ("#e9c46a", "Cinder's answers", |t| &t.cloud),
     ("#8d99ae", "mkfs, fsck, blkid", |t| &t.programs),
-    ("#264653", "proof of blankness", |t| &t.device),
+    ("#264653", "device: proof of blankness, mount", |t| &t.device),
     ("#2a9d8f", "rest: kernel, journal, plugin", |t| &t.own),
 ];
 

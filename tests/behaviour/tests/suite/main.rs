@@ -34,7 +34,7 @@ mod volumes;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 use anyhow::{Context, Result};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -44,13 +44,27 @@ use testkit::{CloudKind, Skipped, World, WorldOptions};
 /// A case: its name is a sentence, its body gets a world that is clean.
 pub(crate) type Case = (&'static str, fn(&mut World) -> Result<()>);
 
-/// One world serves all cases; after a failed one it is thrown away.
-static WORLD: Mutex<Option<World>> = Mutex::new(None);
+/// Worlds at rest. One serves many cases, one after the other; after a failed one it is thrown away.
+static WORLDS: Mutex<Vec<World>> = Mutex::new(Vec::new());
+
+/// Cases at the same time, each in a world of its own: much of a case is waiting. Real services have one host.
+fn at_once() -> Result<usize> {
+    Ok(match CloudKind::from_environment()? {
+        CloudKind::DevCloud => 2,
+        CloudKind::OpenStack => 1,
+    })
+}
 
 fn main() -> ExitCode {
     private_host::intercept();
     let mut arguments = Arguments::from_args();
-    arguments.test_threads = Some(1);
+    match at_once() {
+        Ok(worlds) => arguments.test_threads = Some(arguments.test_threads.unwrap_or(worlds).min(worlds)),
+        Err(error) => {
+            eprintln!("{error:#}");
+            return ExitCode::FAILURE;
+        }
+    }
     let cases = [
         networks::CASES,
         addresses::CASES,
@@ -95,13 +109,13 @@ fn main() -> ExitCode {
         .map(|(name, case)| Trial::ignorable_test(name, move || run(name, case)))
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
-    drop(WORLD.lock().map(|mut world| world.take()));
+    worlds().clear();
     conclusion.exit_code()
 }
 
 fn run(name: &str, case: fn(&mut World) -> Result<()>) -> Result<Completion, Failed> {
-    let mut slot = WORLD.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let mut world = match slot.take() {
+    let at_rest = worlds().pop();
+    let mut world = match at_rest {
         Some(world) => world,
         None => World::start(&options()?).map_err(|e| Failed::from(format!("{e:#}")))?,
     };
@@ -121,7 +135,7 @@ fn run(name: &str, case: fn(&mut World) -> Result<()>) -> Result<Completion, Fai
     };
     if let (Ok(Ok(())), _) | (_, Some(_)) = (&outcome, &skipped) {
         let kind = world.kind();
-        *slot = Some(world);
+        worlds().push(world);
         skips::check(kind, name, skipped.is_some())?;
         if let Some(reason) = skipped {
             eprintln!("skipped on {kind}: {name}: {reason}");
@@ -145,6 +159,10 @@ fn run(name: &str, case: fn(&mut World) -> Result<()>) -> Result<Completion, Fai
         tail(world.plugin_log()),
         tail(world.cloud_log())
     )))
+}
+
+fn worlds() -> MutexGuard<'static, Vec<World>> {
+    WORLDS.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 fn options() -> Result<WorldOptions> {

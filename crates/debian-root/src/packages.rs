@@ -36,6 +36,7 @@ pub const LAB: &[Package] = &[
     ("iproute2", "/sbin/ip"),
     ("util-linux", "/usr/bin/nsenter"),
     ("e2fsprogs", "/sbin/mke2fs"),
+    ("gcc", "/usr/bin/gcc"),
 ];
 
 /// Installs what is missing, after saying so.

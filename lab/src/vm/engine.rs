@@ -26,6 +26,7 @@ impl Engine {
             Self::UserMode => {
                 let image = image::current(kind)?;
                 bring(&image.kernel, &dir.join(kernel::PROGRAM))?;
+                bring(&image.registers, &dir.join(kernel::REGISTERS))?;
                 bring(&image.disk, &dir.join(kernel::DISK))
             }
             Self::Emulated => emulated::prepare(dir),

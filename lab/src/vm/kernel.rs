@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-/// Names in a guest's directory: the kernel, the image's disk, what the guest has changed on it.
+/// Names in a guest's directory: the kernel, what it is loaded with, the image's disk, what the guest has changed on it.
 pub(crate) const PROGRAM: &str = "linux";
+pub(crate) const REGISTERS: &str = "registers.so";
 pub(crate) const DISK: &str = "disk.ext4";
 pub(crate) const CHANGES: &str = "changes";
 /// Number of the management card; the first process of the guest gives it a name.
@@ -35,13 +36,17 @@ pub(crate) fn command(machine: &Machine<'_>) -> Result<Vec<String>> {
     let dir = machine.dir.to_string_lossy();
     let share = machine.share.map(Path::to_string_lossy).unwrap_or_default();
     for text in [&dir, &share] {
-        ensure!(!text.contains([' ', ',', '"']), "`{text}` cannot be told to a kernel; choose another path");
+        ensure!(
+            !text.contains([' ', ',', ':', '"']),
+            "`{text}` cannot be told to a kernel; choose another path"
+        );
     }
     let limit = machine.limit.as_secs();
     let (tap, address) = machine.management;
     let mut all = vec![
         // A guest's memory is a file that must be executable.
         "TMPDIR=/dev/shm".to_owned(),
+        format!("LD_PRELOAD={dir}/{REGISTERS}"),
         "timeout".to_owned(),
         "--signal=KILL".to_owned(),
         limit.to_string(),
@@ -102,5 +107,6 @@ mod tests {
     #[test]
     fn a_path_that_would_be_several_parameters_is_refused() {
         assert!(command(&machine(Path::new("/a b"))).is_err());
+        assert!(command(&machine(Path::new("/a:b"))).is_err());
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use debian_root::Program;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
-use super::{DISK, File, KERNEL, Kind};
+use super::{DISK, File, KERNEL, Kind, REGISTERS};
 use crate::layer::remove;
 use crate::packages::{in_root, join, mount_layer};
 use crate::vm::layout;
@@ -24,10 +24,15 @@ const DIRECTORIES: [&str; 2] = ["lab", "share"];
 /// Where the kernel's package has its modules, and where everybody looks for them.
 const MODULES: (&str, &str) = ("/usr/lib/uml/modules", "usr/lib/modules");
 
+/// What the kernel needs on processors with more registers than it knows; see there.
+const REGISTERS_SOURCE: &str = include_str!("../../../vm/registers.c");
+
 /// Everything the layer is made from, the layers below apart.
 pub(super) fn inputs(kind: Kind) -> String {
     let (files, commands) = (kind.files(), kind.commands());
-    format!("{REVISION} {SIZE} {KERNEL} {DISK} {files:?} {commands:?} {DIRECTORIES:?} {MODULES:?}")
+    format!(
+        "{REVISION} {REGISTERS_SOURCE} {SIZE} {KERNEL} {DISK} {files:?} {commands:?} {DIRECTORIES:?} {MODULES:?}"
+    )
 }
 
 /// Everything that a disk of another kernel is made from, its own files apart.
@@ -42,6 +47,12 @@ pub(super) fn make(kind: Kind, below: &[PathBuf], boot: &Path) -> Result<()> {
     for dir in [boot, &workshop.join("root"), &workshop.join("upper"), &workshop.join("work")] {
         fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
     }
+    let source = workshop.join("registers.c");
+    fs::write(&source, REGISTERS_SOURCE).context("write what the kernel is loaded with")?;
+    Program::new("gcc")
+        .args(["-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-ffreestanding", "-nostdlib", "-o"])
+        .args([boot.join(REGISTERS), source])
+        .run()?;
     Program::contained(std::env::current_exe().context("find this program")?)
         .args(["vm", "make-boot", kind.word()])
         .arg(boot)

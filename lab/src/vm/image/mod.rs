@@ -23,12 +23,15 @@ const SUITE: &str = "trixie";
 /// Names of the files in the layer that guests boot from.
 const KERNEL: &str = "linux";
 const DISK: &str = "disk.ext4";
+const REGISTERS: &str = "registers.so";
 
 /// What a guest boots from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
     /// User-Mode Linux: a program that runs in a Debian of that release.
     pub kernel: PathBuf,
+    /// A library that it is loaded with.
+    pub registers: PathBuf,
     /// The filesystem.
     pub disk: PathBuf,
 }
@@ -98,7 +101,7 @@ pub(crate) fn current(kind: Kind) -> Result<Image> {
             "there is no image `{word}` for guests, or it is out of date; make it with `cargo xtask lab vm image {word}`"
         );
     }
-    Ok(Image { kernel: boot.join(KERNEL), disk: boot.join(DISK) })
+    Ok(Image { kernel: boot.join(KERNEL), registers: boot.join(REGISTERS), disk: boot.join(DISK) })
 }
 
 /// An unpacked Debian in which the kernel runs.

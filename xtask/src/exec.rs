@@ -44,4 +44,9 @@ impl Cargo {
     pub(crate) fn run(self) -> Result<()> {
         self.0.run()
     }
+
+    /// What it prints.
+    pub(crate) fn output(self) -> Result<String> {
+        self.0.output()
+    }
 }

@@ -1,9 +1,10 @@
 //! `cargo xtask lab`.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Subcommand, ValueEnum};
 use debian_root::Program;
 use serde::Deserialize;
@@ -52,6 +53,9 @@ pub(crate) enum Vm {
         part: Option<Part>,
         /// Only cases whose name contains this.
         filter: Option<String>,
+        /// Without what runs in an emulated guest, which takes many minutes.
+        #[arg(long)]
+        no_emulated: bool,
     },
 }
 
@@ -64,6 +68,8 @@ pub(crate) enum Part {
     Storage,
     /// Volumes over NVMe/TCP, in an emulated guest.
     Nvme,
+    /// What connects volumes to a host, alone in a guest: iSCSI, and in an emulated one NFS and NVMe/TCP.
+    Connectors,
 }
 
 /// What to do with the lab.
@@ -113,30 +119,41 @@ impl Vm {
             Self::Image { emulated: true, .. } => emulated_image(),
             Self::Image { kinds, .. } => binary().args(["vm", "image"]).args(kinds).run(),
             Self::Run { arguments } => Err(binary().args(["vm", "run"]).args(arguments).replace()),
-            Self::Test { part, filter } => {
-                let parts = part.as_ref().map_or(Part::value_variants(), std::slice::from_ref);
-                // The world around the guests has an engine, too.
-                debian::install(debian::HOST)?;
-                // An emulated guest has its services inside.
-                if parts.iter().any(|part| *part != Part::Nvme) {
-                    openstack(["up"])?;
-                    binary().args(["vm", "image", "host"]).args(parts.iter().flat_map(Part::image)).run()?;
-                }
-                if parts.contains(&Part::Nvme) {
-                    emulated_image()?;
-                }
-                parts.iter().try_for_each(|part| crate::test::in_guests(*part, filter.as_deref()))
-            }
+            Self::Test { part, filter, no_emulated } => test(part, filter.as_deref(), !no_emulated),
         }
     }
 }
 
+/// The tests with guests; without a part, all of them.
+fn test(part: Option<Part>, filter: Option<&str>, emulated: bool) -> Result<()> {
+    ensure!(emulated || part != Some(Part::Nvme), "all of `nvme` runs in an emulated guest");
+    let all = part.as_ref().map_or(Part::value_variants(), std::slice::from_ref);
+    let parts: Vec<Part> = all.iter().copied().filter(|part| emulated || *part != Part::Nvme).collect();
+    // The world around the guests has an engine, too.
+    debian::install(debian::HOST)?;
+    // Others have their services inside.
+    if parts.iter().any(|part| matches!(part, Part::Network | Part::Storage)) {
+        openstack(["up"])?;
+    }
+    let kinds: BTreeSet<&str> = parts.iter().flat_map(|part| part.kinds()).copied().collect();
+    if !kinds.is_empty() {
+        binary().args(["vm", "image"]).args(kinds).run()?;
+    }
+    if emulated && parts.iter().any(|part| matches!(part, Part::Nvme | Part::Connectors)) {
+        emulated_image()?;
+    }
+    parts.into_iter().try_for_each(|part| crate::test::in_guests(part, filter, emulated))
+}
+
 impl Part {
-    /// Of which more guests than hosts it needs an image.
-    fn image(&self) -> Option<&'static str> {
+    /// Of which guests, those that are emulated apart, it needs images.
+    fn kinds(self) -> &'static [&'static str] {
         match self {
-            Self::Network | Self::Nvme => None,
-            Self::Storage => Some("storage"),
+            Self::Network => &["host"],
+            Self::Storage => &["host", "storage"],
+            Self::Nvme => &[],
+            // A target and an initiator in one guest.
+            Self::Connectors => &["storage"],
         }
     }
 }

@@ -1,9 +1,11 @@
 //! `cargo xtask test`.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
+use serde::Deserialize;
 
 use crate::debian;
 use crate::engine::{Engine, engine};
@@ -112,20 +114,62 @@ fn neutron_is_as_modelled(filter: Option<&str>) -> Result<()> {
         .run()
 }
 
-/// Containers inside guests on the lab, which must be up.
-pub(crate) fn in_guests(part: Part, filter: Option<&str>) -> Result<()> {
-    Cargo::new("build").args(["--locked", "--bin", "kuryr"]).run()?;
-    let target = match part {
-        Part::Network => "network",
-        Part::Storage => "storage",
-        Part::Nvme => "nvme",
+/// Tests inside guests; the lab must be up for containers' ports and volumes.
+pub(crate) fn in_guests(part: Part, filter: Option<&str>, emulated: bool) -> Result<()> {
+    let (target, what) = match part {
+        Part::Network => ("network", "Inside guests with real OpenStack services: network"),
+        Part::Storage => ("storage", "Inside guests with real OpenStack services: storage"),
+        Part::Nvme => ("nvme", "Inside an emulated guest with real Cinder: nvme"),
+        Part::Connectors => ("connectors", "Inside guests with real targets and servers: connectors"),
     };
-    say(&format!("Inside guests with real OpenStack services: {target}"));
+    let (key, value) = match part {
+        Part::Connectors => ("KURYR_TEST_CONNECTORS", connectors()?),
+        _ => {
+            Cargo::new("build").args(["--locked", "--bin", "kuryr"]).run()?;
+            ("KURYR_TEST_BINARY", target_dir().join("debug/kuryr"))
+        }
+    };
+    say(what);
+    let skip = (part == Part::Connectors && !emulated).then_some(["--", "--skip", "emulated::"]);
     Cargo::new("test")
         .args(["--locked", "--package", "guests", "--test", target])
         .args(filter)
-        .env("KURYR_TEST_BINARY", target_dir().join("debug/kuryr"))
+        .args(skip.iter().flatten())
+        .env(key, value)
         .run()
+}
+
+/// Builds the tests of the connectors into a directory of their own, each under the name of its file.
+fn connectors() -> Result<PathBuf> {
+    let build = || Cargo::new("test").args(["--locked", "--package", "host-storage", "--tests", "--no-run"]);
+    build().run()?;
+    let dir = target_dir().join("connectors");
+    if dir.exists() {
+        fs::remove_dir_all(&dir).with_context(|| format!("empty {}", dir.display()))?;
+    }
+    fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
+    for line in build().args(["--quiet", "--message-format=json"]).output()?.lines() {
+        let Ok(Artifact { target, executable: Some(program) }) = serde_json::from_str(line) else { continue };
+        if target.kind == ["test"] {
+            fs::copy(&program, dir.join(&target.name))
+                .with_context(|| format!("copy {}", program.display()))?;
+        }
+    }
+    Ok(dir)
+}
+
+/// What cargo says of something it has built.
+#[derive(Debug, Deserialize)]
+struct Artifact {
+    target: Target,
+    executable: Option<PathBuf>,
+}
+
+/// What it was built of.
+#[derive(Debug, Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
 }
 
 /// Of the machine, as cargo's variables have it.

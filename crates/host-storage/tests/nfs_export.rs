@@ -1,6 +1,6 @@
 //! The kernel's own NFS server and client around a volume that is a file. It changes the machine (exports, mounts), so it
-//! is meant for a guest; it needs root and the Debian packages nfs-kernel-server and nfs-common:
-//! `nfs_export --ignored --test-threads=1`.
+//! wants a guest of its own, with the Debian packages nfs-kernel-server and nfs-common: `cargo xtask lab vm test connectors
+//! nfs_export`.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,8 +13,8 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::process::Command;
-use std::time::Instant;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
 use host_storage::connector::{Connection, Machine, connect, disconnect, prove, rescan};
 use host_storage::{Filesystem, Probe, own_mounts};
@@ -29,22 +29,55 @@ fn run(program: &str, arguments: &[&str]) {
     assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn serve() {
-    for dir in [SERVED, "/run/rpcbind", "/var/lib/nfs/rpc_pipefs"] {
-        fs::create_dir_all(dir).unwrap();
+/// The server; it ends with this.
+struct Server(Vec<Child>);
+
+impl Server {
+    fn start() -> Self {
+        let guest = fs::read_to_string("/proc/cmdline").unwrap();
+        assert!(guest.contains("lab_name="), "this test wants a guest of its own");
+        // A disk of its own: an overlay or a memory filesystem cannot always be exported.
+        for dir in [SERVED, "/run/rpcbind", "/var/lib/nfs/rpc_pipefs"] {
+            fs::create_dir_all(dir).unwrap();
+        }
+        let options = "rw,fsid=0,no_subtree_check,no_root_squash,insecure";
+        fs::write("/etc/exports", format!("{SERVED} 127.0.0.0/8({options})\n")).unwrap();
+        run("modprobe", &["nfsd"]);
+        if !Path::new("/proc/fs/nfsd/threads").exists() {
+            run("mount", &["-t", "nfsd", "nfsd", "/proc/fs/nfsd"]);
+        }
+        let mut server = Self(Vec::new());
+        server.add("rpcbind", &["-w", "-f"], &["-p", "127.0.0.1"]);
+        run("exportfs", &["-a"]);
+        run("rpc.nfsd", &["--grace-time", "10", "--lease-time", "10", "4"]);
+        // Kernels that do not know it wait until the time is over.
+        let _ = fs::write("/proc/fs/nfsd/v4_end_grace", "Y\n");
+        server.add("rpc.mountd", &["--foreground"], &["-t", "127.0.0.1", "mountd", "3"]);
+        server
     }
-    // A disk of its own: an overlay or a memory filesystem cannot always be exported.
-    let options = "rw,fsid=0,no_subtree_check,no_root_squash,insecure";
-    fs::write("/etc/exports", format!("{SERVED} 127.0.0.0/8({options})\n")).unwrap();
-    run("modprobe", &["nfsd"]);
-    if !Path::new("/proc/fs/nfsd/threads").exists() {
-        run("mount", &["-t", "nfsd", "nfsd", "/proc/fs/nfsd"]);
+
+    /// Starts a daemon, and waits until it answers.
+    fn add(&mut self, program: &str, arguments: &[&str], ask: &[&str]) {
+        self.0.push(Command::new(program).args(arguments).spawn().unwrap());
+        let started = Instant::now();
+        while !Command::new("rpcinfo").args(ask).output().unwrap().status.success() {
+            assert!(started.elapsed() < Duration::from_secs(60), "{program} does not answer");
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
-    run("rpcbind", &["-w"]);
-    run("exportfs", &["-a"]);
-    run("rpc.nfsd", &["--grace-time", "10", "--lease-time", "10", "4"]);
-    let _ = fs::write("/proc/fs/nfsd/v4_end_grace", "Y\n");
-    run("rpc.mountd", &[]);
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        for (program, arguments) in [("rpc.nfsd", ["0"]), ("exportfs", ["-ua"])] {
+            let _ = Command::new(program).args(arguments).status();
+        }
+        for child in &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        let _ = fs::remove_dir_all(SERVED);
+    }
 }
 
 fn parse(options: &str, name: &str) -> Connection {
@@ -71,7 +104,7 @@ fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
 #[test]
 #[ignore = "changes the machine: for a guest with an NFS server"]
 fn a_file_of_an_nfs_server_is_connected_used_grows_and_goes() {
-    serve();
+    let _server = Server::start();
     let machine = Machine::default();
     for (version, name) in [("-o vers=4.2", "volume-4"), ("-o vers=3,nolock", "volume-3")] {
         let file = Path::new(SERVED).join(name);

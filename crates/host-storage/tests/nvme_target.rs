@@ -1,6 +1,6 @@
 //! The kernel's own NVMe-TCP target, connected through the kernel's own initiator: everything but the storage array is
-//! real. It changes the machine (modules, configfs, `/etc/nvme`), so it is meant for a guest; it needs root, configfs and
-//! the modules nvmet-tcp, nvme-tcp and loop: `nvme_target --ignored --test-threads=1`.
+//! real. It changes the machine (modules, configfs, `/etc/nvme`), so it wants a guest of its own, whose kernel has the
+//! modules nvmet-tcp, nvme-tcp and loop: `cargo xtask lab vm test connectors nvme_target`.
 
 #![allow(
     clippy::unwrap_used,
@@ -44,6 +44,8 @@ struct Target {
 impl Target {
     /// A subsystem that two portals of the loopback show.
     fn new(nqn: &str) -> Self {
+        let guest = fs::read_to_string("/proc/cmdline").unwrap();
+        assert!(guest.contains("lab_name="), "these tests want a guest of their own");
         for module in ["loop", "nvmet", "nvmet-tcp"] {
             run("modprobe", &[module]);
         }

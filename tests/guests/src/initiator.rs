@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use lab::vm::Guest;
 use serde_json::{Value, json};
 
 use crate::{Instance, text};
@@ -10,8 +11,8 @@ use crate::{Instance, text};
 /// How long a device may take to appear and to go.
 const PATIENCE: Duration = Duration::from_secs(20);
 const NAME: &str = "/etc/iscsi/initiatorname.iscsi";
-/// The guest's own disk.
-const OWN_DISK: &str = "/dev/ubda";
+/// The guest's own disk, in user mode and emulated.
+const OWN_DISKS: [&str; 2] = ["/dev/ubda", "/dev/vda"];
 /// Of what lies on volumes and shares.
 const TYPES: &str = "ext4,xfs,btrfs,nfs,nfs4";
 
@@ -103,28 +104,41 @@ impl Instance {
     /// # Errors
     /// When it does not answer.
     pub fn held_storage(&self) -> Result<Vec<String>> {
-        let mut looks = vec![
-            ("session", vec!["iscsiadm", "--mode", "session"]),
-            ("target", vec!["iscsiadm", "--mode", "node"]),
-            ("disk", vec!["find", "/sys/block", "-name", "sd*"]),
-            ("map", vec!["find", "/dev/mapper", "-mindepth", "1", "-not", "-name", "control"]),
-            (
-                "mount",
-                vec!["findmnt", "--noheadings", "--list", "--output", "TARGET,SOURCE", "--types", TYPES],
-            ),
-        ];
+        let mut all = held_storage(&self.guest)?;
         if self.engine.is_some() {
-            looks.push(("volume", vec!["docker", "volume", "ls", "--quiet"]));
-        }
-        let mut all = Vec::new();
-        for (what, command) in looks {
-            // Some of them fail when there is nothing.
-            let output = self.guest.run(&command)?;
-            let text = String::from_utf8_lossy(&output.stdout).into_owned();
-            // An engine and a plugin mount directories of the guest's own disk onto themselves.
-            let lines = text.lines().filter(|line| !line.contains(OWN_DISK));
-            all.extend(lines.map(|line| format!("{what} in {}: {}", self.name(), line.trim())));
+            all.extend(seen(&self.guest, "volume", &["docker", "volume", "ls", "--quiet"])?);
         }
         Ok(all)
     }
+}
+
+/// Storage that a guest holds: sessions, records of targets, disks, controllers, maps, loop devices, mounts. Comparable
+/// with a later look.
+///
+/// # Errors
+/// When it does not answer.
+pub fn held_storage(guest: &Guest) -> Result<Vec<String>> {
+    let looks: [(&str, &[&str]); 7] = [
+        ("session", &["iscsiadm", "--mode", "session"]),
+        ("target", &["iscsiadm", "--mode", "node"]),
+        ("disk", &["find", "/sys/block", "-name", "sd*", "-o", "-name", "nvme*"]),
+        ("controller", &["find", "/sys/class/nvme", "-mindepth", "1"]),
+        ("map", &["find", "/dev/mapper", "-mindepth", "1", "-not", "-name", "control"]),
+        ("loop device", &["losetup", "--noheadings", "--list", "--output", "BACK-FILE"]),
+        ("mount", &["findmnt", "--noheadings", "--list", "--output", "TARGET,SOURCE", "--types", TYPES]),
+    ];
+    let mut all = Vec::new();
+    for (what, command) in looks {
+        all.extend(seen(guest, what, command)?);
+    }
+    Ok(all)
+}
+
+/// What a command lists, which may fail when there is nothing.
+fn seen(guest: &Guest, what: &str, command: &[&str]) -> Result<Vec<String>> {
+    let output = guest.run(command)?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    // An engine and a plugin mount directories of the guest's own disk onto themselves.
+    let lines = text.lines().filter(|line| !OWN_DISKS.iter().any(|disk| line.contains(disk)));
+    Ok(lines.map(|line| format!("{what} in {}: {}", guest.name(), line.trim())).collect())
 }

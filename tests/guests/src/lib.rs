@@ -15,6 +15,7 @@ mod volumes;
 
 pub use engine::{Container, ENGINE, make_image};
 pub use held::{expect_inventory, expect_lines};
+pub use initiator::held_storage;
 pub use instance::{Card, Instance, InstanceOptions, Wiring};
 pub use neutron::{Network, Neutron, Port, text};
 pub use pair::{Pair, PairOptions, RANGE, both};

@@ -1,9 +1,6 @@
-//! Real iSCSI: open-iscsi and the kernel of a guest, and a target (tgt) in the same guest. Ignored by default, because the
-//! whole machine is theirs: sessions, disks, records. In a guest that has open-iscsi and tgt:
-//!
-//! ```sh
-//! iscsi_guest-... --ignored --test-threads=1
-//! ```
+//! Real iSCSI: open-iscsi and the kernel of a guest, and a target (tgt, or the kernel's) in the same guest. Ignored by
+//! default, because the whole machine is theirs: sessions, disks, records. `cargo xtask lab vm test connectors iscsi_guest`
+//! runs them in a guest of their own.
 
 #![allow(
     clippy::unwrap_used,

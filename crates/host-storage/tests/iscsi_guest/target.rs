@@ -24,10 +24,8 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn start(units: &[Unit]) -> Self {
-        run("modprobe", &["-a", "iscsi_tcp", "sd_mod"]);
-        std::fs::write("/etc/iscsi/initiatorname.iscsi", "InitiatorName=iqn.2024-01.com.example:host\n")
-            .unwrap();
-        let target = Self { dir: tempfile::tempdir().unwrap(), tgtd: tgtd(), iscsid: daemon("iscsid", "-f") };
+        let iscsid = initiator();
+        let target = Self { dir: tempfile::tempdir().unwrap(), tgtd: tgtd(), iscsid };
         target.make(units);
         target
     }

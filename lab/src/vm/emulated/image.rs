@@ -19,14 +19,15 @@ const PACKAGES_REVISION: &str = "1";
 /// The emulator, and the tool that makes the files for what guests change.
 const EMULATOR_NAMES: [&str; 2] = ["qemu-system-x86", "qemu-utils"];
 
-/// Beside what all guests have: a kernel, what unpacks its parts, and what NVMe over TCP is tested with.
-const NAMES: [&str; 11] = [
+/// Beside what all guests have: a kernel, what unpacks its parts, and what NVMe over TCP and NFS are tested with.
+const NAMES: [&str; 12] = [
     "linux-image-amd64",
     "xz-utils",
     "zstd",
     "curl",
     "udev",
     "nvme-cli",
+    "nfs-kernel-server",
     "lvm2",
     "thin-provisioning-tools",
     "cinder-api",

@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::call::{Answer, Body, Call, answer, empty};
-use super::connection::{may_release, mode_of, reserve};
+use super::connection::{mode_of, reserve};
 use super::fault::Fault;
 use super::listing::{Listed, page};
 use super::microversion::Microversion;
@@ -221,11 +221,9 @@ pub(super) async fn act(Shared(cinder): Shared<Arc<Cinder>>, call: Call, body: B
 
 pub(super) async fn delete(Shared(cinder): Shared<Arc<Cinder>>, call: Call) -> Answer {
     call.needs(Microversion::ATTACHMENTS)?;
-    let volume_id = cinder.read(|state| {
-        let attachment = state.attachment(&call.caller, call.id())?;
-        may_release(&call, attachment)?;
-        Ok::<_, Fault>(attachment.volume_id.clone())
-    })?;
+    let attachment = cinder.read(|state| state.attachment(&call.caller, call.id()).cloned())?;
+    cinder.may_release(&call, &attachment)?;
+    let volume_id = attachment.volume_id;
     released(&cinder, &volume_id, call.id()).await?;
     let left: Vec<Value> = cinder
         .read(|state| state.attachments_of(&volume_id).into_iter().map(views::attachment_summary).collect());

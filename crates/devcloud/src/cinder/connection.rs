@@ -1,6 +1,7 @@
 //! Claiming, connecting and releasing a volume: the rules both attach flows share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
@@ -43,16 +44,6 @@ pub(super) fn reserve(
     Ok(())
 }
 
-/// 409 for what belongs to a server, unless a service asks (CVE-2023-2088).
-pub(super) fn may_release(call: &Call, attachment: &Attachment) -> Result<(), Fault> {
-    match &attachment.instance_uuid {
-        Some(instance) if !call.service => {
-            Err(Fault::conflict(format!("Detach volume from instance {instance} using the Compute API")))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// `rw` or `ro`; anything else is no mode.
 pub(super) fn mode_of(value: &Value) -> Option<&'static str> {
     match value.as_str() {
@@ -63,6 +54,20 @@ pub(super) fn mode_of(value: &Value) -> Option<&'static str> {
 }
 
 impl Cinder {
+    /// What a server uses is taken from it by Nova only (CVE-2023-2088). One that is gone uses nothing.
+    pub(super) fn may_release(&self, call: &Call, attachment: &Attachment) -> Result<(), Fault> {
+        let Some(server) = attachment.instance_uuid.as_deref().filter(|_| !call.service) else {
+            return Ok(());
+        };
+        let compute = self.compute.get();
+        if compute.is_none_or(|compute| compute.uses(server, &attachment.volume_id, &attachment.id)) {
+            return Err(Fault::conflict(format!(
+                "Detach volume from instance {server} using the Compute API"
+            )));
+        }
+        Ok(())
+    }
+
     /// Exports the volume and says how to reach it, without `attachment_id`. The caller holds the volume's turn.
     ///
     /// # Errors
@@ -74,7 +79,8 @@ impl Cinder {
         if readonly && mode != "ro" {
             return Err(format!("Invalid attaching mode '{mode}' for volume {volume_id}."));
         }
-        tokio::time::sleep(self.options.latencies.connect).await;
+        let slower = Duration::from_millis(self.faults().connect_ms);
+        tokio::time::sleep(self.options.latencies.connect + slower).await;
         if self.fails(|faults| &mut faults.next_connect_fails) {
             return Err(planned().to_string());
         }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::Cinder;
 use super::attachments::released;
 use super::call::{Answer, Call, answer, empty};
-use super::connection::{may_release, mode_of};
+use super::connection::mode_of;
 use super::fault::Fault;
 use super::model::{AttachStatus, Attachment, VolumeStatus, new_id, now};
 
@@ -171,7 +171,7 @@ fn attach(cinder: &Cinder, call: &Call, arguments: &Arguments) -> Answer {
 
 /// The attachment meant: the one named, or the only one.
 fn target(cinder: &Cinder, call: &Call, arguments: &Arguments) -> Result<Option<String>, Fault> {
-    cinder.read(|state| {
+    let found = cinder.read(|state| {
         let own = state.attachments_of(call.id());
         let found = match arguments.get("attachment_id") {
             Some(Value::String(id)) => Some(own.into_iter().find(|a| a.id == *id).ok_or_else(|| {
@@ -195,9 +195,11 @@ fn target(cinder: &Cinder, call: &Call, arguments: &Arguments) -> Result<Option<
             },
             Some(other) => return Err(Fault::field("attachment_id", other, "It is not a 'uuid'")),
         };
-        found.map(|attachment| may_release(call, attachment)).transpose()?;
-        Ok(found.map(|attachment| attachment.id.clone()))
-    })
+        Ok(found.cloned())
+    })?;
+    let Some(attachment) = found else { return Ok(None) };
+    cinder.may_release(call, &attachment)?;
+    Ok(Some(attachment.id))
 }
 
 async fn terminate(cinder: &Arc<Cinder>, call: &Call, arguments: &Arguments) -> Answer {

@@ -27,7 +27,7 @@ mod volume_types;
 mod volumes;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use serde_json::Value;
 use tokio::sync::{OwnedMutexGuard, watch};
@@ -44,11 +44,18 @@ use model::State;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServiceCaller;
 
+/// Whom this service asks about servers: Nova. Never while its own state is locked, which Nova may want.
+pub(crate) trait Compute: std::fmt::Debug + Send + Sync {
+    /// Whether the server exists and has the volume by that attachment.
+    fn uses(&self, server_id: &str, volume_id: &str, attachment_id: &str) -> bool;
+}
+
 /// The block storage service.
 #[derive(Debug)]
 pub struct Cinder {
     options: CinderOptions,
     data_path: Option<Arc<dyn VolumeDataPath>>,
+    compute: OnceLock<Box<dyn Compute>>,
     state: Mutex<State>,
     /// One back end operation per volume at a time.
     gates: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
@@ -66,6 +73,7 @@ impl Cinder {
         Arc::new(Self {
             options,
             data_path,
+            compute: OnceLock::new(),
             state: Mutex::new(state),
             gates: Mutex::default(),
             faults: Mutex::default(),
@@ -79,6 +87,11 @@ impl Cinder {
     pub fn set_public_url(&self, url: &str) {
         let mut held = self.public_url.write().unwrap_or_else(PoisonError::into_inner);
         *held = Some(url.trim_end_matches('/').to_owned());
+    }
+
+    /// Who knows the servers; the first one told stays. Without anybody each server is believed to use what it has.
+    pub(crate) fn set_compute(&self, compute: impl Compute + 'static) {
+        let _ = self.compute.set(Box::new(compute));
     }
 
     fn public_url(&self) -> Option<String> {

@@ -78,7 +78,7 @@ impl Default for Quota {
     }
 }
 
-/// How many of the next operations fail in the back end, by kind.
+/// How the back end misbehaves: how many of the next operations fail, by kind, and what takes how long.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CinderFaults {
@@ -92,4 +92,8 @@ pub struct CinderFaults {
     pub next_connect_fails: u32,
     /// Unexports: the caller sees 500, the attachment stays.
     pub next_disconnect_fails: u32,
+    /// Volumes stay `creating` as long as this is set, and come to their end afterwards.
+    pub stuck_creating: bool,
+    /// An export takes that many milliseconds more, while its caller waits and the attachment is `reserved`.
+    pub connect_ms: u64,
 }

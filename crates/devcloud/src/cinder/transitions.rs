@@ -1,6 +1,7 @@
 //! What happens after the answer: asynchronous states come to their end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -8,12 +9,18 @@ use super::Cinder;
 use super::model::{AttachStatus, SnapshotStatus, VolumeStatus, now};
 use crate::datapath::{DataPathError, VolumeDataPath};
 
+/// How often what is stuck looks whether it may go on.
+const STUCK: Duration = Duration::from_millis(50);
+
 impl Cinder {
     /// `creating` to `available` or `error`.
     pub(super) fn finish_create(self: &Arc<Self>, id: String) {
         let cinder = Arc::clone(self);
         tokio::spawn(async move {
             tokio::time::sleep(cinder.options.latencies.create).await;
+            while cinder.faults().stuck_creating {
+                tokio::time::sleep(STUCK).await;
+            }
             let _turn = cinder.gate(&id).await;
             let Some((size, source)) = cinder.read(|state| {
                 let volume = state.volumes.get(&id).filter(|v| v.status == VolumeStatus::Creating)?;

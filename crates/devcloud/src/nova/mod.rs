@@ -16,7 +16,7 @@ mod router;
 mod servers;
 mod volume_attachments;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ use tokio::sync::watch;
 pub(crate) use registry::Registration;
 pub(crate) use router::router;
 
-use crate::cinder::Cinder;
+use crate::cinder::{Cinder, Compute};
 use model::State;
 
 /// What can be changed while the cloud runs.
@@ -70,13 +70,15 @@ pub(crate) struct Nova {
 impl Nova {
     /// A service without servers. `public_url` ends in `/compute`.
     pub(crate) fn new(cinder: Arc<Cinder>, public_url: String) -> Arc<Self> {
-        Arc::new(Self {
+        let nova = Arc::new(Self {
             cinder,
             state: Mutex::default(),
             options: Mutex::default(),
             changed: watch::Sender::new(0),
             public_url,
-        })
+        });
+        nova.cinder.set_compute(Arc::downgrade(&nova));
+        nova
     }
 
     /// Everything the service remembers: `servers` by id.
@@ -129,5 +131,13 @@ impl Nova {
         let result = change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
         self.changed.send_modify(|count| *count += 1);
         result
+    }
+}
+
+impl Compute for Weak<Nova> {
+    fn uses(&self, server_id: &str, volume_id: &str, attachment_id: &str) -> bool {
+        let Some(nova) = self.upgrade() else { return true };
+        let ours = |disk: &model::Disk| disk.volume_id == volume_id && disk.attachment_id == attachment_id;
+        nova.read(|state| state.servers.get(server_id).is_some_and(|server| server.disks.iter().any(ours)))
     }
 }

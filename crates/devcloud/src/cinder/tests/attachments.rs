@@ -258,3 +258,14 @@ async fn a_caller_that_hangs_up_does_not_interrupt_the_back_end() {
     client.wait(&volume, "attaching").await;
     assert!(client.paper.is_exported(&volume));
 }
+
+#[tokio::test]
+async fn a_slow_export_keeps_its_caller_waiting_with_the_volume_reserved() {
+    let client = Client::new();
+    let volume = client.volume(json!({"size": 1})).await;
+    client.cinder.set_faults(CinderFaults { connect_ms: 400, ..CinderFaults::default() });
+    let cut = tokio::time::timeout(Duration::from_millis(50), client.attach(&volume, "rw")).await;
+    assert!(cut.is_err());
+    assert_eq!(client.show(&volume).await["status"], "reserved");
+    client.wait(&volume, "attaching").await;
+}

@@ -16,6 +16,19 @@ async fn a_failed_creation_ends_in_error_and_can_be_deleted() {
 }
 
 #[tokio::test]
+async fn a_creation_is_stuck_as_long_as_it_is_told_to_be() {
+    let client = Client::new();
+    client.cinder.set_faults(CinderFaults { stuck_creating: true, ..CinderFaults::default() });
+    let body = client.post("/volumes", json!({"volume": {"size": 1}})).await.ok(202);
+    let id = body["volume"]["id"].as_str().unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(client.show(id).await["status"], "creating");
+    client.delete(&format!("/volumes/{id}")).await.fault(400, "badRequest");
+    client.cinder.set_faults(CinderFaults::default());
+    client.wait(id, "available").await;
+}
+
+#[tokio::test]
 async fn a_failed_deletion_ends_in_error_deleting() {
     let client = Client::new();
     let id = client.volume(json!({"size": 1})).await;

@@ -81,10 +81,13 @@ impl Core {
         record.attached = Some(Attached { boot_id, server, claim, link, ..Attached::default() });
         self.ledger.save(record)?;
         let mut claimed = self.claim(record).await;
-        if matches!(claimed, Err(Unclaimed::Refused(_)))
-            && self.take_from_the_dead(record).await.unwrap_or(false)
-        {
-            claimed = self.claim(record).await;
+        if matches!(claimed, Err(Unclaimed::Refused(_))) {
+            match self.take_from_the_dead(record).await {
+                Ok(true) => claimed = self.claim(record).await,
+                Ok(false) => {}
+                // The refusal, which names the holder, says more.
+                Err(error) => tracing::warn!(volume = name, %error, "cannot take it from a dead server"),
+            }
         }
         let result = match claimed {
             Ok(claim) => self.use_claim(record, claim, id).await,

@@ -128,7 +128,13 @@ impl Core {
         }
         match self.cloud.get_volume(record.id()).await {
             Ok(volume) if volume.status != "available" => {
-                let holders = Holder::all(&volume, None);
+                let mut holders = Holder::all(&volume, None);
+                if holders.is_empty()
+                    && let Ok((_, all)) = self.look_at_holders(record).await
+                {
+                    // A claim that nobody completed is not shown with the volume.
+                    holders = all;
+                }
                 let by = match holders.as_slice() {
                     [] => String::new(),
                     some => format!(", held by {}", holder::describe(some)),

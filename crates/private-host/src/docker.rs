@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::{Error, HostProcess, Place, Result, image};
 
+const LIVE_RESTORE: &str = "--live-restore";
+
 /// How to start the engine.
 #[derive(Debug, Clone, Default)]
 pub struct DockerOptions {
@@ -53,7 +55,7 @@ impl Docker {
         .map(str::to_owned)
         .to_vec();
         if options.live_restore {
-            args.push("--live-restore".into());
+            args.push(LIVE_RESTORE.into());
         }
         let log = place.dir().join("dockerd.log");
         let mut docker = Self { place: place.clone(), socket, cgroup, args, log, daemon: None };
@@ -95,6 +97,14 @@ impl Docker {
         }
         self.daemon = Some(daemon);
         Ok(())
+    }
+
+    /// Whether the daemon, the next time it is started, leaves the containers alone that run by then.
+    pub fn set_live_restore(&mut self, on: bool) {
+        self.args.retain(|arg| arg != LIVE_RESTORE);
+        if on {
+            self.args.push(LIVE_RESTORE.into());
+        }
     }
 
     /// Ends the daemon as a crash would.

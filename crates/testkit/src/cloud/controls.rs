@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use super::Cloud;
 
+/// How the paths of the services begin.
+const SERVICES: [&str; 4] = ["/networking/", "/volume/", "/share/", "/compute/"];
+
 /// A request the cloud has seen.
 #[derive(Debug, Clone)]
 pub struct Call {
@@ -88,7 +91,7 @@ impl Cloud {
                 path: text(e, "path"),
                 status: e.get("status").and_then(Value::as_u64).unwrap_or_default(),
             })
-            .filter(|c| ["/networking/", "/volume/", "/share/"].iter().any(|own| c.path.starts_with(own)))
+            .filter(|c| SERVICES.iter().any(|own| c.path.starts_with(own)))
             .collect())
     }
 

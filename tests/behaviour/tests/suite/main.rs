@@ -28,9 +28,13 @@ mod several_hosts;
 mod skips;
 mod slides;
 mod takeover;
+mod turns;
 mod volume_commands;
+mod volume_faults;
 mod volume_options;
+mod volume_patience;
 mod volumes;
+mod volumes_in_server;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,25 +51,19 @@ pub(crate) type Case = (&'static str, fn(&mut World) -> Result<()>);
 /// Worlds at rest. One serves many cases, one after the other; after a failed one it is thrown away.
 static WORLDS: Mutex<Vec<World>> = Mutex::new(Vec::new());
 
-/// Cases at the same time, each in a world of its own: much of a case is waiting. Real services have one host.
-fn at_once() -> Result<usize> {
-    Ok(match CloudKind::from_environment()? {
-        CloudKind::DevCloud => 2,
-        CloudKind::OpenStack => 1,
-    })
-}
-
 fn main() -> ExitCode {
     private_host::intercept();
     let mut arguments = Arguments::from_args();
-    match at_once() {
-        Ok(worlds) => arguments.test_threads = Some(arguments.test_threads.unwrap_or(worlds).min(worlds)),
+    match turns::threads() {
+        Ok(threads) => arguments.test_threads = Some(arguments.test_threads.unwrap_or(threads).min(threads)),
         Err(error) => {
             eprintln!("{error:#}");
             return ExitCode::FAILURE;
         }
     }
     let cases = [
+        // First, so that the others run meanwhile.
+        volume_patience::CASES,
         networks::CASES,
         addresses::CASES,
         adopted::CASES,
@@ -78,6 +76,8 @@ fn main() -> ExitCode {
         volumes::CASES,
         volume_commands::CASES,
         volume_options::CASES,
+        volume_faults::CASES,
+        volumes_in_server::CASES,
         binding::CASES,
         budgets::CASES,
         bad_input::CASES,
@@ -114,6 +114,7 @@ fn main() -> ExitCode {
 }
 
 fn run(name: &str, case: fn(&mut World) -> Result<()>) -> Result<Completion, Failed> {
+    let _turn = turns::take(name);
     let at_rest = worlds().pop();
     let mut world = match at_rest {
         Some(world) => world,

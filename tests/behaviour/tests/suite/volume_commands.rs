@@ -17,7 +17,7 @@ pub(crate) const CASES: &[Case] = &[
 ];
 
 /// What the command prints; it must succeed.
-fn volume(world: &World, args: &[&str]) -> Result<String> {
+pub(crate) fn volume(world: &World, args: &[&str]) -> Result<String> {
     let output = command(world, args)?;
     ensure!(output.status.success(), "kuryr volume {args:?}: {output:?}");
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())

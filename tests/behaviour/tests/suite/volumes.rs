@@ -348,7 +348,7 @@ fn attached_elsewhere(world: &mut World) -> Result<()> {
     world.docker(&["volume", "rm", "my_vol"]).map(drop)
 }
 
-fn inside_host(world: &World, program: &str, args: &[&str]) -> Result<String> {
+pub(crate) fn inside_host(world: &World, program: &str, args: &[&str]) -> Result<String> {
     let output = world.host().command(program).args(args).output()?;
     ensure!(output.status.success(), "{program} {args:?}: {output:?}");
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())

@@ -103,6 +103,15 @@ pub enum Error {
         /// The address wanted.
         address: SocketAddr,
     },
+    /// TLS without client certificates on an address that others can reach.
+    #[error(
+        "refusing tls without client certificates on {address}: anybody who reaches it owns this host, name the \
+         authority of client certificates or allow it explicitly"
+    )]
+    OpenTlsRefused {
+        /// The address wanted.
+        address: SocketAddr,
+    },
     /// A file of keys or certificates is of no use.
     #[error("cannot use the tls file {path}: {reason}, give a pem file", path = path.display())]
     TlsFile {

@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Gc(GcArguments),
     /// Look at volumes and do to them what Docker has no words for.
     Volume(VolumeArguments),
+    /// Make the certificates for TLS between Docker and the plugins.
+    Tls(TlsArguments),
     /// Check the configuration, or print a sample of it.
     Config(ConfigArguments),
     /// See it work: containers on Neutron networks, volumes on Cinder, all on this machine and all gone afterwards.
@@ -59,7 +61,8 @@ pub(crate) struct ServeArguments {
     /// Where Docker looks for plugins' sockets.
     #[arg(long, value_name = "DIRECTORY", default_value = "/run/docker/plugins")]
     pub(crate) plugin_dir: PathBuf,
-    /// Serve plain TCP on addresses that others can reach too: whoever reaches the port then owns this host.
+    /// Serve TCP without client certificates, or plain, on addresses that others can reach too: whoever reaches the port
+    /// then owns this host.
     #[arg(long)]
     pub(crate) insecure_tcp: bool,
 }
@@ -186,6 +189,37 @@ pub(crate) enum ConfigAction {
         #[arg(value_enum)]
         plugin: Plugin,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TlsArguments {
+    #[command(subcommand)]
+    pub(crate) action: TlsAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TlsAction {
+    /// Make an authority, a certificate for the plugins, one for Docker, and Docker's descriptions of the plugins. Writes
+    /// into a new or empty directory only.
+    Init(TlsInit),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TlsInit {
+    /// Where.
+    #[arg(long, value_name = "DIRECTORY", default_value = "/etc/kuryr/tls")]
+    pub(crate) dir: PathBuf,
+    /// Name or address by which Docker reaches the plugins; may be repeated. The first is in Docker's descriptions.
+    #[arg(
+        long = "host",
+        value_name = "HOST",
+        value_parser = clap::builder::NonEmptyStringValueParser::new(),
+        default_values = ["127.0.0.1", "::1", "localhost"]
+    )]
+    pub(crate) hosts: Vec<String>,
+    /// How long the certificates are valid.
+    #[arg(long, value_name = "DAYS", default_value_t = 3650, value_parser = clap::value_parser!(u32).range(1..=36500))]
+    pub(crate) days: u32,
 }
 
 #[derive(Debug, Args)]

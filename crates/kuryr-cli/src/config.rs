@@ -6,7 +6,7 @@ use oslo_config::schemas;
 
 use crate::arguments::{ConfigAction, ConfigArguments, ConfigSources, Plugin};
 use crate::error::Error;
-use crate::settings::Configuration;
+use crate::settings::{Configuration, Tcp};
 use crate::{output, settings};
 
 pub(crate) fn run(args: &ConfigArguments) -> Result<(), Error> {
@@ -42,20 +42,27 @@ fn check(sources: &ConfigSources) -> Result<(), Error> {
 fn warnings(configuration: &Configuration) -> Vec<String> {
     let mut warnings = configuration.doubts.clone();
     warnings.extend(configuration.unserved.iter().map(|reason| format!("{reason}; `serve` will not start")));
-    let tls = configuration.network.as_ref().and_then(|n| n.tcp.as_ref()?.tls.as_ref());
-    if let Some(files) = tls {
-        let authorities = files.client_authorities.as_ref();
-        for path in [&files.certificate, &files.key].into_iter().chain(authorities) {
-            if let Err(error) = File::open(path) {
-                warnings.push(format!("cannot open {}: {error}; `serve` will not start", path.display()));
-            }
-        }
-        if authorities.is_none() {
-            warnings.push(
-                "[DEFAULT] ssl_ca_file is not set: whoever reaches the TLS port controls the networks of this host"
-                    .to_owned(),
-            );
+    for plugin in ["kuryr", "fuxi"] {
+        if let Some(tcp) = configuration.tcp(plugin) {
+            tcp_warnings(plugin, tcp, &mut warnings);
         }
     }
     warnings
+}
+
+fn tcp_warnings(plugin: &str, tcp: &Tcp, warnings: &mut Vec<String>) {
+    let Some(files) = &tcp.tls else { return };
+    let authorities = files.client_authorities.as_ref();
+    for path in [&files.certificate, &files.key].into_iter().chain(authorities) {
+        if let Err(error) = File::open(path) {
+            warnings.push(format!("cannot open {}: {error}; `serve` will not start", path.display()));
+        }
+    }
+    if authorities.is_none() {
+        let things = if plugin == "kuryr" { "networks" } else { "volumes" };
+        warnings.push(format!(
+            "[DEFAULT] ssl_ca_file is not set in {plugin}.conf: whoever reaches the TLS port controls the {things} of \
+             this host"
+        ));
+    }
 }

@@ -50,6 +50,20 @@ pub(crate) enum Error {
     /// The demo.
     #[error("{0}")]
     Demo(String),
+    /// A directory that is to be new.
+    #[error("{} is not empty, and nothing in it is overwritten; name another directory with --dir", path.display())]
+    Occupied {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Certificates cannot be made.
+    #[error("cannot make certificates for {hosts}: {reason}; give names and addresses with --host")]
+    Certificates {
+        /// For whom.
+        hosts: String,
+        /// Why not.
+        reason: String,
+    },
     /// A file or process.
     #[error("cannot {action} {}: {source}", what.display())]
     Io {

@@ -11,6 +11,7 @@ mod output;
 mod serve;
 mod settings;
 mod status;
+mod tls;
 mod volume;
 
 use std::process::ExitCode;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Command::Status(args) => status::run(&args),
         Command::Gc(args) => gc::run(&args),
         Command::Volume(args) => volume::run(&args),
+        Command::Tls(args) => tls::run(&args),
         Command::Config(args) => config::run(&args),
     };
     match outcome {

@@ -1,45 +1,24 @@
-//! An authority with a server's and a client's certificate, and a client that uses them or not.
+//! What `kuryr tls init` made, and a client that uses it or not.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 use crate::{Inside, in_netns};
 
-/// Files in one directory; the server is `127.0.0.1`.
+/// The files in one directory.
 #[derive(Debug, Clone)]
 pub struct Certificates {
     dir: PathBuf,
 }
 
 impl Certificates {
-    /// Makes them.
-    ///
-    /// # Errors
-    /// When they cannot be made or written.
-    pub fn make(dir: &Path) -> Result<Self> {
-        fs::create_dir_all(dir)?;
-        let certificates = Self { dir: dir.to_owned() };
-        let named = |name: &str, addresses: Vec<String>| -> Result<CertificateParams> {
-            let mut params = CertificateParams::new(addresses)?;
-            params.distinguished_name.push(DnType::CommonName, name);
-            Ok(params)
-        };
-        let key = KeyPair::generate()?;
-        let mut params = named("authority", Vec::new())?;
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        fs::write(certificates.certificate("ca"), params.self_signed(&key)?.pem())?;
-        let authority = Issuer::new(params, key);
-        for name in ["server", "client"] {
-            let key = KeyPair::generate()?;
-            let certificate = named(name, vec!["127.0.0.1".to_owned()])?.signed_by(&key, &authority)?;
-            fs::write(certificates.certificate(name), certificate.pem())?;
-            fs::write(certificates.key(name), key.serialize_pem())?;
-        }
-        Ok(certificates)
+    /// Those that `kuryr tls init` made in `dir`.
+    #[must_use]
+    pub fn in_directory(dir: &Path) -> Self {
+        Self { dir: dir.to_owned() }
     }
 
     /// The certificate of `ca`, `server` or `client`.

@@ -4,7 +4,7 @@ use std::{net::TcpListener, os::fd::OwnedFd, os::unix::net::UnixListener};
 
 use rustix::net::{AddressFamily, SocketType, sockopt};
 
-use super::{Listener, PlainTcp, TlsFiles};
+use super::{Listener, OpenTcp, TlsFiles};
 use crate::{Error, error::Result};
 
 /// A listening socket inherited from the service manager.
@@ -57,14 +57,14 @@ impl ActivatedSocket {
         matches!(self.socket, Socket::Tcp(_))
     }
 
-    /// A listener of the socket; `files` and `plain` are for TCP only, TLS if there are files.
+    /// A listener of the socket; `files` and `open` are for TCP only, TLS if there are files.
     ///
     /// # Errors
     /// As [`Listener::tcp`] and [`Listener::tls`].
-    pub fn into_listener(self, plain: PlainTcp, files: Option<&TlsFiles>) -> Result<Listener> {
+    pub fn into_listener(self, open: OpenTcp, files: Option<&TlsFiles>) -> Result<Listener> {
         match self.socket {
             Socket::Unix(listener) => Ok(Listener::inherited_unix(listener, &self.name)),
-            Socket::Tcp(listener) => Listener::inherited_tcp(listener, &self.name, plain, files),
+            Socket::Tcp(listener) => Listener::inherited_tcp(listener, &self.name, open, files),
         }
     }
 }

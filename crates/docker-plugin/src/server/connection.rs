@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Shared, listener::Accepted};
+use super::{Shared, listener::Accepted, tls};
 
 /// Most bytes of a request's head.
 const MAX_HEAD: usize = 64 << 10;
@@ -27,6 +27,9 @@ const LAST_REQUEST: Duration = Duration::from_millis(500);
 
 /// What a connection is doing, known to its stream, its service and the server.
 pub(super) struct Activity {
+    /// The plugin and whom the connection is with, for the log.
+    plugin: String,
+    peer: String,
     phase: Mutex<Phase>,
     /// The head of a request is complete.
     head_read: Notify,
@@ -36,6 +39,8 @@ pub(super) struct Activity {
 
 #[derive(Clone, Copy)]
 enum Phase {
+    /// Nothing has come yet; the head of a request has to be here at this time.
+    Silent(Instant),
     /// A request's head is on its way and has to be here at this time.
     Reading(Instant),
     /// A call runs.
@@ -45,9 +50,9 @@ enum Phase {
 }
 
 impl Activity {
-    pub(super) fn new(head_timeout: Duration, close: CancellationToken) -> Self {
-        let phase = Mutex::new(Phase::Reading(Instant::now() + head_timeout));
-        Self { phase, head_read: Notify::new(), head_timeout, close }
+    pub(super) fn new(plugin: &str, peer: String, head_timeout: Duration, close: CancellationToken) -> Self {
+        let phase = Mutex::new(Phase::Silent(Instant::now() + head_timeout));
+        Self { plugin: plugin.to_owned(), peer, phase, head_read: Notify::new(), head_timeout, close }
     }
 
     /// Since when there is nothing to do.
@@ -82,21 +87,34 @@ impl Activity {
 
     /// Waits while the head of a request is on its way.
     async fn not_reading(&self) {
-        while matches!(self.phase(), Phase::Reading(_)) {
+        while matches!(self.phase(), Phase::Silent(_) | Phase::Reading(_)) {
             self.head_read.notified().await;
         }
     }
 
     fn bytes_arrived(&self) {
         let mut phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*phase, Phase::Idle(_)) {
-            *phase = Phase::Reading(Instant::now() + self.head_timeout);
+        match *phase {
+            Phase::Silent(deadline) => *phase = Phase::Reading(deadline),
+            Phase::Idle(_) => *phase = Phase::Reading(Instant::now() + self.head_timeout),
+            Phase::Reading(_) | Phase::Serving => {}
+        }
+    }
+
+    /// The time for a head is over.
+    fn tell_timeout(&self) {
+        let (plugin, peer, within) = (&self.plugin, &self.peer, self.head_timeout);
+        if matches!(self.phase(), Phase::Silent(_)) {
+            // Clients open connections that they turn out not to need.
+            tracing::debug!(plugin, peer, ?within, "no request came, connection closed");
+        } else {
+            tracing::warn!(plugin, peer, ?within, "a request did not arrive in time, connection closed");
         }
     }
 
     fn read_deadline(&self) -> Option<Instant> {
         match self.phase() {
-            Phase::Reading(deadline) => Some(deadline),
+            Phase::Silent(deadline) | Phase::Reading(deadline) => Some(deadline),
             Phase::Serving | Phase::Idle(_) => None,
         }
     }
@@ -107,11 +125,18 @@ pub(super) async fn serve_peer(shared: &Arc<Shared>, peer: Accepted, activity: A
     match peer {
         Accepted::Unix(stream) => serve_stream(shared, stream, activity).await,
         Accepted::Tcp(stream, None) => serve_stream(shared, stream, activity).await,
-        Accepted::Tcp(stream, Some(acceptor)) => {
-            match tokio::time::timeout(shared.options.handshake_timeout, acceptor.accept(stream)).await {
+        Accepted::Tcp(stream, Some(certificates)) => {
+            let shake = async { certificates.acceptor().await.accept(stream).await };
+            let (plugin, peer, within) = (&activity.plugin, &activity.peer, shared.options.handshake_timeout);
+            match tokio::time::timeout(within, shake).await {
                 Ok(Ok(stream)) => serve_stream(shared, stream, activity).await,
-                Ok(Err(error)) => tracing::info!(%error, "tls handshake failed"),
-                Err(_) => tracing::info!("tls handshake timed out"),
+                Ok(Err(error)) => {
+                    let reason = tls::explain(&error);
+                    tracing::warn!(plugin, peer, reason, "tls handshake failed");
+                }
+                Err(_) => {
+                    tracing::warn!(plugin, peer, ?within, "tls handshake did not end in time");
+                }
             }
         }
     }
@@ -121,7 +146,7 @@ async fn serve_stream<S>(shared: &Arc<Shared>, stream: S, activity: Arc<Activity
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let close = activity.close.clone();
+    let (close, known) = (activity.close.clone(), activity.clone());
     let stream = TimedStream::new(stream, activity.clone(), shared.options.write_timeout);
     let serving = activity.clone();
     let service = service_fn(move |request| {
@@ -149,7 +174,24 @@ where
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(error = %crate::PluginError::from_chain(&error), "connection ended");
+        tell_end(&known, &error);
+    }
+}
+
+fn tell_end(activity: &Activity, error: &hyper::Error) {
+    let (plugin, peer) = (&activity.plugin, &activity.peer);
+    let reason = crate::PluginError::from_chain(error);
+    if error.is_parse_too_large() {
+        tracing::warn!(
+            plugin,
+            peer,
+            bytes = MAX_HEAD,
+            "the head of a request is too long, connection closed"
+        );
+    } else if error.is_parse() {
+        tracing::warn!(plugin, peer, %reason, "this is no http request, connection closed");
+    } else {
+        tracing::debug!(plugin, peer, %reason, "connection ended");
     }
 }
 
@@ -198,6 +240,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for TimedStream<S> {
                     this.read_clock.as_mut().reset(deadline);
                 }
                 ready!(this.read_clock.as_mut().poll(cx));
+                this.activity.tell_timeout();
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
         }

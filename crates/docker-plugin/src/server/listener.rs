@@ -9,10 +9,9 @@ use std::{
 };
 
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio_rustls::TlsAcceptor;
 
 use super::{
-    tls::{self, TlsFiles},
+    tls::{Certificates, TlsFiles},
     unix::{self, SocketFile, UnixSocketOptions},
 };
 use crate::{Error, error::Result};
@@ -20,9 +19,9 @@ use crate::{Error, error::Result};
 /// Most connections taken out of a socket's queue when it is closed; as many as the queue of a socket holds.
 const MAX_QUEUED: usize = 4096;
 
-/// Who may speak to a plugin without TLS by way of TCP.
+/// Who may speak to a plugin by way of TCP without a client certificate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum PlainTcp {
+pub enum OpenTcp {
     /// Processes of this host.
     #[default]
     LoopbackOnly,
@@ -40,7 +39,7 @@ pub struct Listener {
 
 enum Socket {
     Unix(StdUnixListener, Option<SocketFile>),
-    Tcp(StdTcpListener, Option<TlsAcceptor>),
+    Tcp(StdTcpListener, Option<Certificates>),
 }
 
 impl Listener {
@@ -63,9 +62,9 @@ impl Listener {
     /// Opens a TCP socket without TLS.
     ///
     /// # Errors
-    /// An address others can reach, unless `plain` allows it; what the system refuses.
-    pub fn tcp(address: SocketAddr, plain: PlainTcp) -> Result<Self> {
-        check_plain(address, plain)?;
+    /// An address others can reach, unless `open` allows it; what the system refuses.
+    pub fn tcp(address: SocketAddr, open: OpenTcp) -> Result<Self> {
+        check_open(address, open, None)?;
         Ok(Self {
             socket: Socket::Tcp(bind(address)?, None),
             label: format!("tcp://{address}"),
@@ -76,11 +75,13 @@ impl Listener {
     /// Opens a TCP socket with TLS 1.2 or later.
     ///
     /// # Errors
-    /// Unusable files; what the system refuses.
-    pub fn tls(address: SocketAddr, files: &TlsFiles) -> Result<Self> {
-        let acceptor = tls::acceptor(files)?;
+    /// Unusable files; an address others can reach if no client needs a certificate, unless `open` allows it; what the
+    /// system refuses.
+    pub fn tls(address: SocketAddr, open: OpenTcp, files: &TlsFiles) -> Result<Self> {
+        let certificates = Certificates::read(files)?;
+        check_open(address, open, Some(&certificates))?;
         Ok(Self {
-            socket: Socket::Tcp(bind(address)?, Some(acceptor)),
+            socket: Socket::Tcp(bind(address)?, Some(certificates)),
             label: format!("https://{address}"),
             inherited: false,
         })
@@ -97,20 +98,23 @@ impl Listener {
     pub(super) fn inherited_tcp(
         listener: StdTcpListener,
         name: &str,
-        plain: PlainTcp,
+        open: OpenTcp,
         files: Option<&TlsFiles>,
     ) -> Result<Self> {
-        let acceptor = match files {
-            Some(files) => Some(tls::acceptor(files)?),
-            None => {
-                let unusable =
-                    |error: io::Error| Error::Activation { name: name.to_owned(), reason: error.to_string() };
-                check_plain(listener.local_addr().map_err(unusable)?, plain)?;
-                None
-            }
-        };
+        let certificates = files.map(Certificates::read).transpose()?;
+        let unusable =
+            |error: io::Error| Error::Activation { name: name.to_owned(), reason: error.to_string() };
+        check_open(listener.local_addr().map_err(unusable)?, open, certificates.as_ref())?;
         let label = format!("inherited socket {name}");
-        Ok(Self { socket: Socket::Tcp(listener, acceptor), label, inherited: true })
+        Ok(Self { socket: Socket::Tcp(listener, certificates), label, inherited: true })
+    }
+
+    /// The certificates of a TLS listener, to have them read again while it serves.
+    pub fn certificates(&self) -> Option<Certificates> {
+        match &self.socket {
+            Socket::Tcp(_, certificates) => certificates.clone(),
+            Socket::Unix(..) => None,
+        }
     }
 
     /// The address of a TCP socket, with the port the system chose for port 0.
@@ -129,9 +133,9 @@ impl Listener {
                     listener.set_nonblocking(true)?;
                     BoundSocket::Unix(UnixListener::from_std(listener)?, file)
                 }
-                Socket::Tcp(listener, acceptor) => {
+                Socket::Tcp(listener, certificates) => {
                     listener.set_nonblocking(true)?;
-                    BoundSocket::Tcp(TcpListener::from_std(listener)?, acceptor)
+                    BoundSocket::Tcp(TcpListener::from_std(listener)?, certificates)
                 }
             })
         };
@@ -157,13 +161,28 @@ pub(super) struct Bound {
 
 enum BoundSocket {
     Unix(UnixListener, Option<SocketFile>),
-    Tcp(TcpListener, Option<TlsAcceptor>),
+    Tcp(TcpListener, Option<Certificates>),
 }
 
 /// A connection, the handshake still to be made.
 pub(super) enum Accepted {
     Unix(UnixStream),
-    Tcp(TcpStream, Option<TlsAcceptor>),
+    Tcp(TcpStream, Option<Certificates>),
+}
+
+impl Accepted {
+    /// The other end, for the log.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Unix(stream) => match stream.peer_cred().map(|who| who.pid()) {
+                Ok(Some(pid)) => format!("process {pid}"),
+                _ => "a process of this host".to_owned(),
+            },
+            Self::Tcp(stream, _) => stream
+                .peer_addr()
+                .map_or_else(|_| "a peer that has gone".to_owned(), |address| address.to_string()),
+        }
+    }
 }
 
 impl Bound {
@@ -180,12 +199,12 @@ impl Bound {
             BoundSocket::Unix(listener, _) => {
                 listener.poll_accept(cx).map_ok(|(stream, _)| Accepted::Unix(stream))
             }
-            BoundSocket::Tcp(listener, acceptor) => listener.poll_accept(cx).map_ok(|(stream, _)| {
+            BoundSocket::Tcp(listener, certificates) => listener.poll_accept(cx).map_ok(|(stream, _)| {
                 // Answers are small and waited for.
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "cannot turn off delays");
                 }
-                Accepted::Tcp(stream, acceptor.clone())
+                Accepted::Tcp(stream, certificates.clone())
             }),
         }
     }
@@ -209,12 +228,12 @@ impl Bound {
                         queued.push(Accepted::Unix(UnixStream::from_std(stream)?));
                     }
                 }
-                BoundSocket::Tcp(listener, acceptor) => {
+                BoundSocket::Tcp(listener, certificates) => {
                     let listener = listener.into_std()?;
                     while queued.len() < MAX_QUEUED {
                         let (stream, _) = listener.accept()?;
                         stream.set_nonblocking(true)?;
-                        queued.push(Accepted::Tcp(TcpStream::from_std(stream)?, acceptor.clone()));
+                        queued.push(Accepted::Tcp(TcpStream::from_std(stream)?, certificates.clone()));
                     }
                 }
             }
@@ -233,12 +252,15 @@ fn bind(address: SocketAddr) -> Result<StdTcpListener> {
     StdTcpListener::bind(address).map_err(|source| Error::Tcp { address, source })
 }
 
-fn check_plain(address: SocketAddr, plain: PlainTcp) -> Result<()> {
-    match plain {
-        PlainTcp::LoopbackOnly if !address.ip().to_canonical().is_loopback() => {
-            Err(Error::PlainTcpRefused { address })
-        }
-        PlainTcp::LoopbackOnly | PlainTcp::Anybody => Ok(()),
+/// Refuses what would let anybody who reaches the address in.
+fn check_open(address: SocketAddr, open: OpenTcp, certificates: Option<&Certificates>) -> Result<()> {
+    if open == OpenTcp::Anybody || address.ip().to_canonical().is_loopback() {
+        return Ok(());
+    }
+    match certificates {
+        None => Err(Error::PlainTcpRefused { address }),
+        Some(certificates) if !certificates.know_clients() => Err(Error::OpenTlsRefused { address }),
+        Some(_) => Ok(()),
     }
 }
 
@@ -248,11 +270,11 @@ mod tests {
 
     #[test]
     fn an_inherited_tcp_socket_without_tls_is_for_this_host_only() {
-        let open = |address| StdTcpListener::bind::<SocketAddr>(address).unwrap();
-        let everywhere = open(([0, 0, 0, 0], 0).into());
-        let refused = Listener::inherited_tcp(everywhere, "plugin", PlainTcp::LoopbackOnly, None);
+        let bound = |address| StdTcpListener::bind::<SocketAddr>(address).unwrap();
+        let everywhere = bound(([0, 0, 0, 0], 0).into());
+        let refused = Listener::inherited_tcp(everywhere, "plugin", OpenTcp::LoopbackOnly, None);
         assert!(matches!(refused, Err(Error::PlainTcpRefused { .. })));
-        let here = open(([127, 0, 0, 1], 0).into());
-        assert!(Listener::inherited_tcp(here, "plugin", PlainTcp::LoopbackOnly, None).is_ok());
+        let here = bound(([127, 0, 0, 1], 0).into());
+        assert!(Listener::inherited_tcp(here, "plugin", OpenTcp::LoopbackOnly, None).is_ok());
     }
 }

@@ -17,8 +17,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::{
     activation::{ActivatedSocket, activated_sockets},
-    listener::{Listener, PlainTcp},
-    tls::TlsFiles,
+    listener::{Listener, OpenTcp},
+    tls::{Certificates, TlsFiles},
     unix::UnixSocketOptions,
 };
 use self::{
@@ -194,7 +194,12 @@ impl Shared {
     }
 
     fn start(self: &Arc<Self>, peer: Accepted, place: Option<OwnedSemaphorePermit>) {
-        let activity = Arc::new(Activity::new(self.options.head_timeout, self.shutdown.child_token()));
+        let activity = Arc::new(Activity::new(
+            self.plugin.name(),
+            peer.name(),
+            self.options.head_timeout,
+            self.shutdown.child_token(),
+        ));
         {
             let mut activities = self.activities.lock().unwrap_or_else(PoisonError::into_inner);
             activities.retain(|one| one.strong_count() > 0);

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use docker_plugin::server::{self, PlainTcp, ServerOptions};
+use docker_plugin::server::{self, OpenTcp, ServerOptions};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -80,7 +80,7 @@ fn the_service() {
         let mut listeners = Vec::new();
         for socket in sockets {
             println!("inherited {} tcp={}", socket.name(), socket.is_tcp());
-            listeners.push(socket.into_listener(PlainTcp::LoopbackOnly, None).unwrap());
+            listeners.push(socket.into_listener(OpenTcp::LoopbackOnly, None).unwrap());
         }
         let stop = CancellationToken::new();
         // Ends by itself should the test die.

@@ -18,4 +18,5 @@ mod replay;
 mod rig;
 mod shutdown;
 mod tls;
+mod tls_renewal;
 mod unix_socket;

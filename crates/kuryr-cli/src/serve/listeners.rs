@@ -2,19 +2,23 @@
 //! where the configuration asks for it.
 
 use docker_plugin::Plugin;
-use docker_plugin::server::{ActivatedSocket, Listener, PlainTcp, UnixSocketOptions, activated_sockets};
+use docker_plugin::server::{
+    ActivatedSocket, Certificates, Listener, OpenTcp, UnixSocketOptions, activated_sockets,
+};
 
 use crate::arguments::ServeArguments;
 use crate::error::Error;
 use crate::settings::Configuration;
 
+/// A plugin with what it listens on.
+pub(crate) type Served = (Plugin, Vec<Listener>);
+
 pub(crate) fn bind(
     plugins: Vec<Plugin>,
     configuration: &Configuration,
     args: &ServeArguments,
-) -> Result<Vec<(Plugin, Vec<Listener>)>, Error> {
-    let plain = if args.insecure_tcp { PlainTcp::Anybody } else { PlainTcp::LoopbackOnly };
-    let tcp = configuration.network.as_ref().and_then(|network| network.tcp.as_ref());
+) -> Result<Vec<Served>, Error> {
+    let open = if args.insecure_tcp { OpenTcp::Anybody } else { OpenTcp::LoopbackOnly };
     let mut passed = activated_sockets()?;
     let mut served = Vec::new();
     for plugin in plugins {
@@ -23,11 +27,11 @@ pub(crate) fn bind(
         let ours = |name: &str| name == plugin.name() || name.strip_suffix(".socket") == Some(plugin.name());
         let (mine, others): (Vec<_>, Vec<_>) = passed.into_iter().partition(|socket| ours(socket.name()));
         passed = others;
-        let tcp = tcp.filter(|_| plugin.name() == "kuryr");
+        let tcp = configuration.tcp(plugin.name());
         let has_tcp = mine.iter().any(ActivatedSocket::is_tcp);
         for socket in mine {
             let tls = if socket.is_tcp() { tcp.and_then(|t| t.tls.as_ref()) } else { None };
-            listeners.push(socket.into_listener(plain, tls)?);
+            listeners.push(socket.into_listener(open, tls)?);
         }
         if listeners.is_empty() {
             let path = args.plugin_dir.join(format!("{}.sock", plugin.name()));
@@ -36,8 +40,8 @@ pub(crate) fn bind(
         // What the service manager passes replaces what we would open ourselves, kind by kind.
         if let Some(tcp) = tcp.filter(|_| !has_tcp) {
             listeners.push(match &tcp.tls {
-                Some(files) => Listener::tls(tcp.address, files)?,
-                None => Listener::tcp(tcp.address, plain)?,
+                Some(files) => Listener::tls(tcp.address, open, files)?,
+                None => Listener::tcp(tcp.address, open)?,
             });
         }
         served.push((plugin, listeners));
@@ -49,4 +53,9 @@ pub(crate) fn bind(
         );
     }
     Ok(served)
+}
+
+/// The certificates of all listeners.
+pub(crate) fn certificates(served: &[Served]) -> Vec<Certificates> {
+    served.iter().flat_map(|(_, listeners)| listeners).filter_map(Listener::certificates).collect()
 }

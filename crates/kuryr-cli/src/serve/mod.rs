@@ -4,12 +4,13 @@ mod carrier;
 mod listeners;
 pub(crate) mod logging;
 mod machine;
+mod manager;
 pub(crate) mod requests;
 pub(crate) mod services;
 mod status_socket;
 mod volumes;
 
-use docker_plugin::server::{self, Drained, ServerOptions};
+use docker_plugin::server::{self, Certificates, Drained, ServerOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -27,7 +28,7 @@ pub(crate) async fn run(args: ServeArguments) -> Result<(), Error> {
         return Err(Error::Setting(reason.clone()));
     }
     // From here on a signal ends us in order, however early it comes.
-    let signals = Signals::listen()?;
+    let mut signals = Signals::listen()?;
     logging::start(&configuration.logging)?;
     // The journal is locked before a socket is touched: a second process must not take the first one's away.
     let services = services::open(&configuration)?;
@@ -38,22 +39,25 @@ pub(crate) async fn run(args: ServeArguments) -> Result<(), Error> {
     for socket in status_socket::bind(&services)? {
         reporters.spawn(status_socket::serve(socket, services.clone(), stop.clone()));
     }
+    let names: Vec<String> = served.iter().map(|(plugin, _)| plugin.name().to_owned()).collect();
+    let certificates = listeners::certificates(&served);
     let mut servers = JoinSet::new();
     for (plugin, listeners) in served {
         servers.spawn(server::serve(plugin, listeners, ServerOptions::default(), stop.clone()));
     }
     // Docker is served before the cloud answers: a dead cloud must not hold up the start of every container.
     let recovery = tokio::spawn(services.clone().recover());
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    manager::ready(&names);
+    let watchdog = tokio::spawn(manager::watchdog());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "serving");
 
     // A server ends by itself only when it cannot serve; half a service would go unnoticed for long.
     let mut outcome = tokio::select! {
-        () = signals.wait() => Ok(()),
+        () = signals.end(|| reload(&names, &certificates)) => Ok(()),
         Some(ended) = servers.join_next() => ended_server(ended),
         lost = services.clone().find_itself() => Err(lost),
     };
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    manager::stopping();
     stop.cancel();
     // What recovery left is in the journal, for the next start.
     recovery.abort();
@@ -61,6 +65,8 @@ pub(crate) async fn run(args: ServeArguments) -> Result<(), Error> {
         outcome = outcome.and(ended_server(ended));
     }
     reporters.join_all().await;
+    // To the last: a request that is being finished may take longer than the manager's patience.
+    watchdog.abort();
     tracing::info!("ended");
     outcome
 }
@@ -77,10 +83,19 @@ fn ended_server(ended: Result<docker_plugin::Result<Drained>, JoinError>) -> Res
     }
 }
 
-/// The signals that end the process in order.
+/// Reads again what can be without an end of what runs.
+fn reload(plugins: &[String], certificates: &[Certificates]) {
+    tracing::info!("asked to read certificates again; options are read at the next start");
+    manager::reloading();
+    certificates.iter().for_each(Certificates::refresh);
+    manager::ready(plugins);
+}
+
+/// The signals that mean something to us.
 struct Signals {
     term: Signal,
     int: Signal,
+    hup: Signal,
 }
 
 impl Signals {
@@ -88,13 +103,21 @@ impl Signals {
         let handler = |kind| {
             signal(kind).map_err(|source| Error::Io { action: "handle", what: "signals".into(), source })
         };
-        Ok(Self { term: handler(SignalKind::terminate())?, int: handler(SignalKind::interrupt())? })
+        Ok(Self {
+            term: handler(SignalKind::terminate())?,
+            int: handler(SignalKind::interrupt())?,
+            hup: handler(SignalKind::hangup())?,
+        })
     }
 
-    async fn wait(mut self) {
-        tokio::select! {
-            _ = self.term.recv() => tracing::info!("asked to end, finishing what runs"),
-            _ = self.int.recv() => tracing::info!("interrupted, finishing what runs"),
+    /// Waits for one that ends us; calls `reload` at each that asks for it.
+    async fn end(&mut self, reload: impl Fn()) {
+        loop {
+            tokio::select! {
+                _ = self.term.recv() => return tracing::info!("asked to end, finishing what runs"),
+                _ = self.int.recv() => return tracing::info!("interrupted, finishing what runs"),
+                _ = self.hup.recv() => reload(),
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ mod credentials;
 mod guest;
 mod network;
 mod shares;
+mod tcp;
 mod volume;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use oslo_config::{Found, Loaded, Loader, Places, Problem, schemas};
 
 pub(crate) use network::NetworkPlugin;
+pub(crate) use tcp::Tcp;
 pub(crate) use volume::VolumePlugin;
 
 use crate::arguments::{ConfigSources, Plugin};
@@ -149,6 +151,17 @@ pub(crate) fn state_dirs(sources: &ConfigSources) -> Result<Vec<PathBuf>, Error>
         }
     }
     if dirs.is_empty() { Err(Error::NoConfiguration) } else { Ok(dirs) }
+}
+
+impl Configuration {
+    /// Where a plugin is served by TCP.
+    pub(crate) fn tcp(&self, plugin: &str) -> Option<&Tcp> {
+        match plugin {
+            "kuryr" => self.network.as_ref()?.tcp.as_ref(),
+            "fuxi" => self.volume.as_ref()?.tcp.as_ref(),
+            _ => None,
+        }
+    }
 }
 
 impl Logging {

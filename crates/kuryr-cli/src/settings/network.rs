@@ -1,15 +1,13 @@
 //! `kuryr.conf` into the settings of the network plugin.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use docker_plugin::Scope;
-use docker_plugin::server::TlsFiles;
 use openstack::AuthSettings;
 use oslo_config::Loaded;
-use url::Url;
 
+use super::tcp::{self, Tcp};
 use super::{credentials, guest, host, state_dir, text};
 use crate::error::Error;
 
@@ -41,15 +39,6 @@ pub(crate) struct FaceSettings {
     pub(crate) global_space: String,
     /// `requires_mac_address`.
     pub(crate) requires_mac_address: bool,
-}
-
-/// A TCP listener.
-#[derive(Debug, Clone)]
-pub(crate) struct Tcp {
-    /// Where.
-    pub(crate) address: SocketAddr,
-    /// With TLS if given.
-    pub(crate) tls: Option<TlsFiles>,
 }
 
 impl NetworkPlugin {
@@ -90,7 +79,7 @@ impl NetworkPlugin {
             host: host_paths(loaded)?,
             neutron: credentials::read(loaded, "neutron", place)?,
             state_dir: state_dir(loaded)?,
-            tcp: tcp(loaded, place)?,
+            tcp: tcp::network(loaded, place)?,
             face: FaceSettings {
                 scope,
                 local_space: text(loaded, "DEFAULT", "local_default_address_space")?,
@@ -123,35 +112,4 @@ pub(super) fn unserved(loaded: &Loaded, place: &str) -> Result<Vec<String>, Erro
         ));
     }
     Ok(unserved)
-}
-
-/// TCP is served where somebody asked for it: an address of their own, or TLS.
-fn tcp(loaded: &Loaded, place: &str) -> Result<Option<Tcp>, Error> {
-    let tls = loaded.bool("DEFAULT", "enable_ssl")?;
-    if !tls && !loaded.is_set("DEFAULT", "kuryr_uri")? {
-        return Ok(None);
-    }
-    let uri = text(loaded, "DEFAULT", "kuryr_uri")?;
-    let refuse = |reason: &str| Error::Setting(format!("[DEFAULT] kuryr_uri = {uri} in {place}: {reason}"));
-    let url = Url::parse(&uri).map_err(|e| refuse(&e.to_string()))?;
-    let port = url.port().unwrap_or(23750);
-    let address = match url.host() {
-        Some(url::Host::Ipv4(ip)) => SocketAddr::new(ip.into(), port),
-        Some(url::Host::Ipv6(ip)) => SocketAddr::new(ip.into(), port),
-        Some(url::Host::Domain("localhost")) => SocketAddr::from(([127, 0, 0, 1], port)),
-        _ => return Err(refuse("an IP address of this host is needed, such as http://127.0.0.1:23750")),
-    };
-    let path = |key: &str| -> Result<PathBuf, Error> {
-        Ok(loaded.path("DEFAULT", key)?.map(PathBuf::from).unwrap_or_default())
-    };
-    let tls = if tls {
-        Some(TlsFiles {
-            certificate: path("ssl_cert_file")?,
-            key: path("ssl_key_file")?,
-            client_authorities: loaded.path("DEFAULT", "ssl_ca_file")?.map(PathBuf::from),
-        })
-    } else {
-        None
-    };
-    Ok(Some(Tcp { address, tls }))
 }

@@ -9,6 +9,7 @@ use oslo_config::Loaded;
 use url::Url;
 
 use super::shares::{self, SharesOfManila};
+use super::tcp::{self, Tcp};
 use super::{credentials, host, state_dir, text};
 use crate::error::Error;
 
@@ -33,6 +34,8 @@ pub(crate) struct VolumePlugin {
     pub(crate) host: String,
     /// This host's address in attachments.
     pub(crate) my_ip: Option<IpAddr>,
+    /// Listen here too, beside the socket.
+    pub(crate) tcp: Option<Tcp>,
 }
 
 /// This virtual machine to Nova.
@@ -106,6 +109,7 @@ impl VolumePlugin {
                 .map_or_else(|| "/fuxi/data".into(), PathBuf::from),
             host,
             my_ip,
+            tcp: tcp::volume(loaded, place)?,
         })
     }
 }

@@ -6,7 +6,10 @@
 mod activation;
 mod configuration;
 mod credentials;
+mod hostile;
 mod http;
+mod peer;
 mod rig;
 mod serving;
 mod status;
+mod tls;

@@ -11,7 +11,7 @@ pub fn fuxi() -> Schema {
         [own, auth_type].into_iter().chain(service).collect()
     };
     Schema::new("fuxi")
-        .group("DEFAULT", "", &[DEFAULT, super::OWN, LOGGING])
+        .group("DEFAULT", "", &[DEFAULT, super::TLS, super::OWN, LOGGING])
         .group("cinder", "Volumes of Cinder.", &with(CINDER, auth::TYPE_PASSWORD))
         .group(
             "nova",
@@ -38,7 +38,18 @@ const DEFAULT: &[Opt] = &[
         Kind::Host,
         "Address of this host towards the storage network. Shares over NFS need it.",
     ),
-    Opt::new("fuxi_port", Kind::Port, "Port to listen on.").default("7879"),
+    Opt::new(
+        "fuxi_port",
+        Kind::Port,
+        "Port to listen on by TCP, on 127.0.0.1. Without it, fuxi_uri and enable_ssl only the unix socket is served.",
+    )
+    .default("7879"),
+    Opt::new(
+        "fuxi_uri",
+        Kind::Url(&["http", "https"]),
+        "Host and port to listen on by TCP, in place of fuxi_port; enable_ssl decides about TLS. An addition of this \
+         project, like the options of TLS.",
+    ),
     Opt::new("volume_dir", Kind::Path, "Directory below which volumes are mounted.").default("/fuxi/data"),
     Opt::new(
         "volume_providers",

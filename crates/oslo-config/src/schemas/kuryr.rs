@@ -7,7 +7,7 @@ use crate::schema::{Choice, Kind, Opt, Schema, renamed};
 /// The options of kuryr.conf.
 pub fn kuryr() -> Schema {
     Schema::new("kuryr")
-        .group("DEFAULT", "", &[DEFAULT, super::OWN, LOGGING])
+        .group("DEFAULT", "", &[DEFAULT, super::TLS, super::OWN, LOGGING])
         .group(
             "neutron",
             "Neutron, and how to authenticate for it.",
@@ -86,16 +86,6 @@ const DEFAULT: &[Opt] = &[
          its own MAC address.",
     )
     .default("true"),
-    Opt::new("enable_ssl", Kind::Boolean, "Serve Docker over TLS.").default("false"),
-    Opt::new("ssl_cert_file", Kind::Path, "PEM file of the server certificate.")
-        .default("/var/lib/kuryr/certs/cert.pem"),
-    Opt::new("ssl_key_file", Kind::Path, "PEM file of the server certificate's key.")
-        .default("/var/lib/kuryr/certs/key.pem"),
-    Opt::new(
-        "ssl_ca_file",
-        Kind::Path,
-        "PEM file of the authorities that sign client certificates. With it clients must present one.",
-    ),
     Opt::new("bindir", Kind::Path, "Directory of helper scripts, one per vif type.")
         .default("/usr/libexec/kuryr"),
     Opt::new("subnetpool_name_prefix", Kind::Text, "Start of the names of subnet pools that are created.")

@@ -22,3 +22,17 @@ const OWN: &[Opt] = &[
     Opt::new("state_dir", Kind::Path, "Directory of the journal. It must survive a reboot.")
         .default("/var/lib/kuryr"),
 ];
+
+/// TLS towards Docker; fuxi.conf has it by us.
+const TLS: &[Opt] = &[
+    Opt::new("enable_ssl", Kind::Boolean, "Serve Docker over TLS.").default("false"),
+    Opt::new("ssl_cert_file", Kind::Path, "PEM file of the server certificate.")
+        .default("/var/lib/kuryr/certs/cert.pem"),
+    Opt::new("ssl_key_file", Kind::Path, "PEM file of the server certificate's key.")
+        .default("/var/lib/kuryr/certs/key.pem"),
+    Opt::new(
+        "ssl_ca_file",
+        Kind::Path,
+        "PEM file of the authorities that sign client certificates. With it clients must present one.",
+    ),
+];

@@ -28,6 +28,7 @@ mod several_hosts;
 mod skips;
 mod slides;
 mod takeover;
+mod tls;
 mod turns;
 mod volume_commands;
 mod volume_faults;
@@ -83,6 +84,7 @@ fn main() -> ExitCode {
         bad_input::CASES,
         lifecycle::CASES,
         serving::CASES,
+        tls::CASES,
         slides::CASES,
         crashes::CASES,
         faults::CASES,

@@ -1,9 +1,10 @@
-//! Developer tasks: `cargo xtask demo | test | lab | lint | bench`.
+//! Developer tasks: `cargo xtask demo | test | lab | lint | bench | package`.
 
 mod engine;
 mod exec;
 mod lab;
 mod lint;
+mod package;
 mod test;
 
 use std::process::ExitCode;
@@ -38,6 +39,11 @@ enum Task {
     Lab {
         #[command(subcommand)]
         lab: lab::Lab,
+    },
+    /// What an administrator installs.
+    Package {
+        #[command(subcommand)]
+        package: package::Package,
     },
     /// Formatting, clippy with warnings denied, documentation, dependency policy.
     Lint,
@@ -83,6 +89,7 @@ fn run(task: Task) -> Result<()> {
         }
         Task::Test(test) => test.run(),
         Task::Lab { lab } => lab.run(),
+        Task::Package { package } => package.run(),
         Task::Lint => lint::run(),
         Task::Bench { what, json } => what.run(json),
     }

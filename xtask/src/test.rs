@@ -11,6 +11,7 @@ use crate::debian;
 use crate::engine::{Engine, engine};
 use crate::exec::{Cargo, say, target_dir};
 use crate::lab::{self, Part};
+use crate::package::Deb;
 
 /// The generations that are tested when none is named: the machine's own and Debian 13's.
 const DEFAULT_ENGINES: [&str; 2] = ["machine", LAB_ENGINE];
@@ -58,6 +59,7 @@ impl Test {
         let real = self.clouds.contains(&Cloud::Openstack);
         if self.clouds.is_empty() || self.clouds.contains(&Cloud::Devcloud) {
             on_devcloud(&self.engines, real, self.filter.as_deref())?;
+            package(self.filter.as_deref())?;
         }
         if real {
             lab::up()?;
@@ -86,6 +88,14 @@ fn on_devcloud(engines: &[String], real: bool, filter: Option<&str>) -> Result<(
         suite.run()?;
     }
     Ok(())
+}
+
+/// The Debian package of the command just built, on another release than it was built on.
+fn package(filter: Option<&str>) -> Result<()> {
+    let Engine::Root(root) = engine(LAB_ENGINE)? else { return Ok(()) };
+    let deb = Deb::of(target_dir().join("debug/kuryr")).make()?;
+    say("The Debian package");
+    behave(["--test", "package"].iter(), filter).env("KURYR_TEST_ROOT", root).env("KURYR_TEST_DEB", deb).run()
 }
 
 /// The suite on the lab, which must be up.

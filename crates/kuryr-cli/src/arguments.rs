@@ -25,6 +25,9 @@ pub(crate) enum Command {
     Volume(VolumeArguments),
     /// Make the certificates for TLS between Docker and the plugins.
     Tls(TlsArguments),
+    /// Write manual pages and completions of shells into a directory, for packages.
+    #[command(hide = true)]
+    Documents(DocumentsArguments),
     /// Check the configuration, or print a sample of it.
     Config(ConfigArguments),
     /// See it work: containers on Neutron networks, volumes on Cinder, all on this machine and all gone afterwards.
@@ -189,6 +192,12 @@ pub(crate) enum ConfigAction {
         #[arg(value_enum)]
         plugin: Plugin,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DocumentsArguments {
+    /// Where; made if absent.
+    pub(crate) dir: PathBuf,
 }
 
 #[derive(Debug, Args)]

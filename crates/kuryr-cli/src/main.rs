@@ -4,6 +4,7 @@ mod arguments;
 mod config;
 mod demo;
 mod devcloud_command;
+mod documents;
 mod error;
 mod faces;
 mod gc;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Command::Gc(args) => gc::run(&args),
         Command::Volume(args) => volume::run(&args),
         Command::Tls(args) => tls::run(&args),
+        Command::Documents(args) => documents::run(&args),
         Command::Config(args) => config::run(&args),
     };
     match outcome {

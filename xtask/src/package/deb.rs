@@ -115,6 +115,7 @@ fn documents(tree: &Tree, binary: &Path) -> Result<()> {
         fs::remove_dir_all(&dir)?;
     }
     program(binary).arg("documents").arg(&dir).run()?;
+    let mut compressed = Vec::new();
     for entry in fs::read_dir(&dir).context("the documents")? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -123,7 +124,11 @@ fn documents(tree: &Tree, binary: &Path) -> Result<()> {
             "kuryr.bash" => tree.write("usr/share/bash-completion/completions/kuryr", content, 0o644)?,
             "_kuryr" => tree.write("usr/share/zsh/vendor-completions/_kuryr", content, 0o644)?,
             "kuryr.fish" => tree.write("usr/share/fish/vendor_completions.d/kuryr.fish", content, 0o644)?,
-            page => tree.write_compressed(&format!("usr/share/man/man1/{page}"), content)?,
+            page => {
+                let path = format!("usr/share/man/man1/{page}");
+                tree.write(&path, content, 0o644)?;
+                compressed.push(path);
+            }
         }
     }
     let doc = "usr/share/doc/kuryr";
@@ -141,7 +146,9 @@ fn documents(tree: &Tree, binary: &Path) -> Result<()> {
         maintainer(),
         date.trim()
     );
-    tree.write_compressed(&format!("{doc}/changelog"), entry)?;
+    tree.write(&format!("{doc}/changelog"), entry, 0o644)?;
+    compressed.push(format!("{doc}/changelog"));
+    tree.compress(&compressed)?;
     tree.copy("packaging/debian/lintian-overrides", "usr/share/lintian/overrides/kuryr", 0o644)
 }
 

@@ -21,7 +21,7 @@ pub(crate) enum Package {
     /// One file without any library, for x86-64 of any distribution.
     Static,
     /// An image with that file, as a directory in OCI's image layout.
-    Oci,
+    Oci(oci::Oci),
 }
 
 impl Package {
@@ -29,7 +29,7 @@ impl Package {
         let made = match self {
             Self::Deb(deb) => deb.make()?,
             Self::Static => static_binary::make()?,
-            Self::Oci => oci::make()?,
+            Self::Oci(oci) => oci.make()?,
         };
         say(&format!("Made {}", made.display()));
         Ok(())

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -12,8 +13,21 @@ use super::tree::Tree;
 use super::{VERSION, directory, epoch, static_binary};
 use crate::exec::program;
 
-pub(super) fn make() -> Result<PathBuf> {
-    of(&static_binary::make()?)
+/// Which command is in the image.
+#[derive(Debug, Args)]
+pub(crate) struct Oci {
+    /// This one, which must need no library, instead of building one.
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+}
+
+impl Oci {
+    pub(super) fn make(self) -> Result<PathBuf> {
+        match self.binary {
+            Some(binary) => of(&std::path::absolute(binary)?),
+            None => of(&static_binary::make()?),
+        }
+    }
 }
 
 /// The image of that command.

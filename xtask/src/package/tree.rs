@@ -50,10 +50,9 @@ impl Tree {
         self.write(path, content, mode)
     }
 
-    /// Compresses as Debian wants documents, without the name and time of the original.
-    pub(super) fn write_compressed(&self, path: &str, content: impl AsRef<[u8]>) -> Result<()> {
-        self.write(path, content, 0o644)?;
-        program("gzip").args(["-9", "--no-name"]).arg(self.root.join(path)).run()
+    /// Compresses files as Debian wants documents, without the names and times of the originals.
+    pub(super) fn compress(&self, paths: &[String]) -> Result<()> {
+        program("gzip").args(["-9", "--no-name"]).args(paths).directory(&self.root).run()
     }
 
     /// Gives everything the time of the package.

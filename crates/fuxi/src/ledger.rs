@@ -8,6 +8,8 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::record::Record;
+#[cfg(test)]
+use crate::testing::off_the_workers;
 use crate::{Error, Result};
 
 /// A record of a provider.
@@ -112,14 +114,28 @@ impl<R: Entry> Ledger<R> {
         self.memory().records.values().cloned().collect()
     }
 
-    /// Makes the record durable; memory follows only if the journal did.
+    /// Makes the record durable; memory follows only if the journal did, whatever it answered.
     pub(crate) fn save(&self, record: &R) -> Result<()> {
         off_the_workers(|| self.journal.put(record.name(), record))
-            .map_err(|source| Error::Journal { name: record.name().to_owned(), source })?;
+            .map_err(|source| self.after_failure(record.name(), source))?;
         let mut memory = self.memory();
         memory.absent.remove(record.name());
         memory.records.insert(record.name().to_owned(), record.clone());
         Ok(())
+    }
+
+    /// A change that failed may stand nevertheless, when only its directory could not be synced. Memory follows what is
+    /// there, so that this process looks after what the next start would find.
+    fn after_failure(&self, name: &str, source: journal::Error) -> Error {
+        match self.journal.get(name) {
+            Ok(Some(entry)) => drop(self.memory().records.insert(name.to_owned(), entry)),
+            Ok(None) => drop(self.memory().records.remove(name)),
+            // Nobody knows; what is in memory was true a moment ago.
+            Err(error) => {
+                tracing::warn!(volume = name, %error, "cannot read what its journal entry says now")
+            }
+        }
+        Error::Journal { name: name.to_owned(), source }
     }
 
     /// Changes memory only: for what the journal could not take, and the next start finds out by itself.
@@ -128,8 +144,7 @@ impl<R: Entry> Ledger<R> {
     }
 
     pub(crate) fn remove(&self, name: &str) -> Result<()> {
-        off_the_workers(|| self.journal.remove(name))
-            .map_err(|source| Error::Journal { name: name.to_owned(), source })?;
+        off_the_workers(|| self.journal.remove(name)).map_err(|source| self.after_failure(name, source))?;
         let mut memory = self.memory();
         memory.records.remove(name);
         memory.due.remove(name);
@@ -184,6 +199,7 @@ impl<R: Entry> Ledger<R> {
 }
 
 /// The journal waits for the disk; meanwhile this runtime's other work goes on, where it has more than one thread.
+#[cfg(not(test))]
 fn off_the_workers<T>(work: impl FnOnce() -> T) -> T {
     use tokio::runtime::{Handle, RuntimeFlavor};
     match Handle::try_current().map(|h| h.runtime_flavor()) {

@@ -2,6 +2,7 @@
 //! and notes every crime against data.
 
 mod cloud;
+mod disk;
 mod host;
 mod server;
 mod shares;
@@ -15,6 +16,7 @@ use openstack::block_storage::{Attachment, NewVolume, Snapshot, Volume, VolumeTy
 use openstack::{ApiError, Error as CloudError};
 use serde_json::Value;
 
+pub(crate) use disk::off_the_workers;
 pub(crate) use server::SERVER;
 
 use crate::{Content, Device, HostResult, Nova, Service, Settings};
@@ -25,6 +27,10 @@ pub(crate) enum Fault {
     AnswerLost,
     DiesBefore,
     DiesAfter,
+    /// Sent, not done, and nobody said so.
+    Unanswered,
+    /// A conflict; on the host, somebody is busy with it.
+    Refused,
 }
 
 impl Fault {
@@ -66,6 +72,12 @@ pub(crate) struct State {
     pub(crate) connected: BTreeSet<String>,
     /// Volumes whose filesystems were grown, and to how many bytes.
     pub(crate) grown: BTreeMap<String, u64>,
+    /// What containers wrote and synced, by volume or share.
+    pub(crate) data: BTreeMap<String, Vec<u64>>,
+    /// What is on devices that cannot be read for the moment.
+    pub(crate) unreadable: BTreeMap<String, Content>,
+    /// No device answers.
+    pub(crate) storage_away: bool,
     /// Volumes that a container shows.
     pub(crate) users: BTreeSet<String>,
     /// Volumes that hold a user's data: a Mount of theirs was answered, or are the user's own.
@@ -156,7 +168,17 @@ pub(crate) fn foreign_filesystem() -> Content {
 
 impl World {
     pub(crate) fn new() -> Arc<Self> {
-        let dir = tempfile::tempdir().unwrap();
+        Self::in_dir(tempfile::tempdir().unwrap())
+    }
+
+    /// Its journal is in memory, which makes thousands of worlds affordable.
+    pub(crate) fn in_memory() -> Arc<Self> {
+        let memory = std::path::Path::new("/dev/shm");
+        let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        Self::in_dir(dir.unwrap())
+    }
+
+    fn in_dir(dir: tempfile::TempDir) -> Arc<Self> {
         let journal = journal::StateDir::open(dir.path()).unwrap();
         let world = Self { state: Mutex::default(), death: tokio::sync::Notify::new(), journal, _dir: dir };
         let mut state = world.state();
@@ -219,27 +241,13 @@ impl World {
     async fn step<T, E>(
         &self,
         effect: impl FnOnce(&mut State) -> Result<T, E>,
-        failed: impl Fn(bool) -> E,
+        failed: impl Fn(Fault) -> E,
     ) -> Result<T, E> {
         let (fault, result) = {
             let mut state = self.state();
-            let dead = state.dead;
-            let fault = match &mut state.plan {
-                _ if dead => Some(Fault::DiesBefore),
-                Some((0, fault)) => {
-                    let fault = *fault;
-                    state.plan = None;
-                    Some(fault)
-                }
-                Some((left, _)) => {
-                    *left -= 1;
-                    None
-                }
-                None => None,
-            };
-            state.dead |= matches!(fault, Some(Fault::DiesBefore | Fault::DiesAfter));
-            let spared = matches!(fault, Some(Fault::Fails | Fault::DiesBefore));
-            (fault, if spared { Err(failed(false)) } else { effect(&mut state) })
+            let fault = state.next_fault();
+            let spared = fault.filter(|f| !matches!(f, Fault::AnswerLost | Fault::DiesAfter));
+            (fault, spared.map_or_else(|| effect(&mut state), |fault| Err(failed(fault))))
         };
         match fault {
             Some(Fault::DiesBefore | Fault::DiesAfter) => {
@@ -247,7 +255,7 @@ impl World {
                 self.death.notify_one();
                 std::future::pending().await
             }
-            Some(Fault::AnswerLost) => Err(failed(true)),
+            Some(fault @ Fault::AnswerLost) => Err(failed(fault)),
             _ => result,
         }
     }
@@ -260,15 +268,18 @@ impl World {
         let what = what.to_owned();
         let down = self.state().cloud_down;
         self.state().cloud_calls.push(what.clone());
-        let failed = |sent: bool| CloudError::Unreachable {
-            service: "block-storage",
-            operation: what.clone(),
-            url: "http://cinder".into(),
-            reason: "connection reset".into(),
-            sent,
+        let failed = |fault: Fault| match fault {
+            Fault::Refused => refused(409, "Conflict"),
+            _ => CloudError::Unreachable {
+                service: "block-storage",
+                operation: what.clone(),
+                url: "http://cinder".into(),
+                reason: "connection reset".into(),
+                sent: matches!(fault, Fault::AnswerLost | Fault::Unanswered),
+            },
         };
         if down {
-            return Err(failed(false));
+            return Err(failed(Fault::Fails));
         }
         self.step(effect, failed).await
     }
@@ -279,10 +290,13 @@ impl World {
         effect: impl FnOnce(&mut State) -> HostResult<T>,
     ) -> HostResult<T> {
         self.state().host_calls.push(what.into());
-        let failed = |_: bool| HostError::Io {
-            action: what,
-            path: "/dev/loop9".into(),
-            source: std::io::Error::other("I/O"),
+        let failed = |fault: Fault| match fault {
+            Fault::Refused => HostError::Busy { path: "/dev/loop9".into() },
+            _ => HostError::Io {
+                action: what,
+                path: "/dev/loop9".into(),
+                source: std::io::Error::other("I/O"),
+            },
         };
         self.step(effect, failed).await
     }
@@ -300,6 +314,23 @@ pub(crate) fn refused(status: u16, message: &str) -> CloudError {
 }
 
 impl State {
+    /// The fault of the step that begins now.
+    fn next_fault(&mut self) -> Option<Fault> {
+        if self.dead {
+            return Some(Fault::DiesBefore);
+        }
+        let (left, fault) = self.plan?;
+        self.plan = left.checked_sub(1).map(|left| (left, fault));
+        let fault = (left == 0).then_some(fault);
+        self.dead = matches!(fault, Some(Fault::DiesBefore | Fault::DiesAfter));
+        fault
+    }
+
+    /// The process was killed, and no other one runs yet.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.dead
+    }
+
     fn find(&mut self, id: &str) -> Result<&mut Volume, CloudError> {
         self.volumes.get_mut(id).ok_or_else(|| refused(404, "no such volume"))
     }
@@ -312,6 +343,7 @@ impl State {
         for id in gone {
             self.volumes.remove(&id);
             self.content.remove(&id);
+            self.data.remove(&id);
             self.precious.remove(&id);
         }
         for volume in self.volumes.values_mut().filter(|v| v.status == "creating") {
@@ -337,7 +369,7 @@ impl State {
     fn check_exported(&self, device: &Device) -> HostResult<()> {
         // The disk of a server is there when Nova says so; an export is there at once.
         let here = |a: &Attachment| a.instance.is_none() || a.status == "attached";
-        if self.attachments.values().any(|a| a.volume_id == device.volume && here(a)) {
+        if !self.storage_away && self.attachments.values().any(|a| a.volume_id == device.volume && here(a)) {
             return Ok(());
         }
         Err(HostError::NotABlockDevice { path: device.path.clone() })

@@ -51,6 +51,8 @@ impl BlockStorage for World {
             let from =
                 new.snapshot_id.as_ref().and_then(|id| s.snapshots.get(id)).map(|x| x.volume_id.clone());
             let from = from.or_else(|| new.source_volid.clone());
+            let data = from.as_ref().and_then(|id| s.data.get(id).cloned());
+            s.data.extend(data.map(|data| (id.clone(), data)));
             let content = from.and_then(|id| s.content.get(&id).cloned()).unwrap_or(Content::Blank);
             s.volumes.insert(id.clone(), made.clone());
             s.content.insert(id, content);

@@ -25,6 +25,9 @@ impl HostStorage for World {
     async fn connect(&self, _: &Map<String, Value>, volume: &str, size: u64) -> HostResult<Device> {
         let connected = self.host("connect", |s| {
             let path = device_path(volume);
+            if s.storage_away {
+                return Err(HostError::NotABlockDevice { path });
+            }
             if s.volumes[volume].size << 30 != size {
                 return Err(HostError::WrongDevice {
                     path,
@@ -72,6 +75,7 @@ impl HostStorage for World {
             }
             let content = Content::Filesystem { kind: filesystem.name().into(), uuid: uuid.to_string() };
             s.content.insert(device.volume.clone(), content);
+            s.data.remove(&device.volume);
             Ok(())
         })
         .await
@@ -112,7 +116,8 @@ impl HostStorage for World {
         self.host("mount", |s| {
             s.mount_words.insert(device.volume.clone(), words.to_owned());
             s.check_exported(device)?;
-            if !matches!(s.content[&device.volume], Content::Filesystem { .. }) {
+            let mounted = s.mounts.get(name) == Some(&device.volume);
+            if !mounted && !matches!(s.content[&device.volume], Content::Filesystem { .. }) {
                 s.crimes.push("mounted what is no filesystem".into());
             }
             s.mounts.insert(name.into(), device.volume.clone());

@@ -160,3 +160,22 @@ async fn a_removal_survives_a_fault_at_any_call() {
 async fn giving_back_survives_a_fault_at_any_call() {
     survives(&[Step::Adopt, Step::Mount, Step::Unmount], Step::Remove, &[]).await;
 }
+
+#[tokio::test]
+async fn h61_what_stands_in_the_journal_although_its_write_failed_is_looked_after() {
+    for nth in 0.. {
+        let world = World::new();
+        world.count_journal();
+        let service = world.service();
+        world.plan(nth, Fault::AnswerLost);
+        let _ = run(&service, Step::Create).await;
+        if !world.fault_happened() {
+            assert!(nth > 0);
+            break;
+        }
+        // No repeat, and no new process that would read it.
+        service.remove("v").await.unwrap();
+        assert!(world.journal_is_empty(), "call or change {nth}");
+        assert!(world.state().volumes.values().all(|v| v.id == ADOPTABLE || v.status == "deleting"));
+    }
+}

@@ -6,6 +6,7 @@ mod hazards;
 mod histories;
 mod life;
 mod manage;
+mod random;
 mod refusals;
 mod safety;
 mod servers;

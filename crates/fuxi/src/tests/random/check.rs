@@ -47,6 +47,15 @@ pub(super) fn others_read(world: &World) -> bool {
     world.state().attachments.contains_key(THEIRS)
 }
 
+/// What was used and nobody is deleting. Recovery deletes none of it, whatever Docker asked for before.
+pub(super) fn alive_with_data(world: &World) -> BTreeSet<String> {
+    let state = world.state();
+    let volumes = state.volumes.values().filter(|v| v.status != "deleting").map(|v| &v.id);
+    let shares = state.manila.shares.values().filter(|s| s.status != "deleting").map(|s| &s.id);
+    let used = |id: &&String| state.precious.contains(*id) || state.manila.precious.contains(*id);
+    volumes.chain(shares).filter(used).cloned().collect()
+}
+
 /// All that must be as it was when all is over.
 #[derive(Debug, PartialEq)]
 pub(super) struct Before {

@@ -124,6 +124,7 @@ impl Life {
             return;
         }
         self.ahead = false;
+        let kept = check::alive_with_data(&self.world);
         if result.is_none() {
             self.rise();
         }
@@ -131,6 +132,8 @@ impl Life {
         for _ in 0..2 {
             self.with(async |s| s.sweep().await).expect("nothing kills it any more");
         }
+        let left = check::alive_with_data(&self.world);
+        assert!(left.is_superset(&kept), "recovery deleted what was used: {kept:?}, {left:?}");
         check::after_recovery(self);
     }
 

@@ -74,8 +74,8 @@ pub(crate) struct State {
     pub(crate) grown: BTreeMap<String, u64>,
     /// What containers wrote and synced, by volume or share.
     pub(crate) data: BTreeMap<String, Vec<u64>>,
-    /// What is on devices that cannot be read for the moment.
-    pub(crate) unreadable: BTreeMap<String, Content>,
+    /// No device can be read.
+    pub(crate) unreadable: bool,
     /// No device answers.
     pub(crate) storage_away: bool,
     /// Volumes that a container shows.

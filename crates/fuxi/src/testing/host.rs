@@ -55,7 +55,12 @@ impl HostStorage for World {
         connected
     }
     async fn inspect(&self, device: &Device) -> HostResult<Content> {
-        self.host("inspect", |s| s.check_exported(device).map(|()| s.content[&device.volume].clone())).await
+        self.host("inspect", |s| {
+            s.check_exported(device)?;
+            let unreadable = s.unreadable.then(|| Content::Unreadable("I/O error".into()));
+            Ok(unreadable.unwrap_or_else(|| s.content[&device.volume].clone()))
+        })
+        .await
     }
     async fn format(
         &self,

@@ -1,12 +1,11 @@
 //! The one thing that goes wrong.
 
 use super::dice::Dice;
-use crate::Content;
 use crate::testing::{Fault, World};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mishap {
-    /// At that call of the cloud or the host, or change of the journal, counted from the beginning.
+    /// At that call of the cloud or the host, or change of the journal, counted from the beginning of one operation on.
     At(usize, Fault),
     /// The same, and the host is booted anew.
     Reboot(usize, Fault),
@@ -41,8 +40,8 @@ impl Mishap {
             Fault::DiesAfter,
         ];
         match dice.below(10) {
-            0..7 => Self::At(dice.below(45), dice.one_of(&calls)),
-            7 => Self::Reboot(dice.below(45), dice.one_of(&[Fault::DiesBefore, Fault::DiesAfter])),
+            0..7 => Self::At(dice.below(12), dice.one_of(&calls)),
+            7 => Self::Reboot(dice.below(12), dice.one_of(&[Fault::DiesBefore, Fault::DiesAfter])),
             _ => {
                 let all = [
                     T::CloudDown,
@@ -74,11 +73,7 @@ impl Trouble {
             }
             Self::RuleEndsInError => state.manila.next_rule_errors = true,
             Self::StorageAway => state.storage_away = true,
-            Self::Unreadable => {
-                state.unreadable = std::mem::take(&mut state.content);
-                let all = state.unreadable.keys().cloned().collect::<Vec<_>>();
-                state.content.extend(all.into_iter().map(|id| (id, Content::Unreadable("I/O error".into()))));
-            }
+            Self::Unreadable => state.unreadable = true,
             Self::SlowExport => state.slow_export = Some(3),
             Self::DiskVanishes => state.next_disk_vanishes = true,
             Self::DiskIsKept => state.next_disk_is_kept = true,
@@ -97,8 +92,7 @@ impl Trouble {
         (state.next_create_errors, state.manila.next_create_errors) = (false, false);
         state.manila.next_rule_errors = false;
         state.storage_away = false;
-        let known = std::mem::take(&mut state.unreadable);
-        state.content.extend(known);
+        state.unreadable = false;
         state.slow_export = None;
         (state.next_disk_vanishes, state.next_disk_is_kept, state.disks_stick) = (false, false, false);
         state.manila.dead.clear();

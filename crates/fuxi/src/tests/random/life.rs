@@ -18,8 +18,9 @@ pub(super) struct Life {
     pub(super) volumes: Vec<Volume>,
     process: Option<Process>,
     mishap: Mishap,
-    /// The fault is still to come.
+    /// The fault is armed and still to come.
     ahead: bool,
+    struck: bool,
     before: Before,
     story: String,
 }
@@ -47,7 +48,7 @@ impl Life {
         let before = Before::of(&world);
         let story = format!("in a server: {in_server}, {kinds:?}\n");
         let mishap = Mishap::During(0, Trouble::Quota);
-        Self { dice, world, volumes, process: None, mishap, ahead: true, before, story }
+        Self { dice, world, volumes, process: None, mishap, ahead: false, struck: false, before, story }
     }
 
     pub(super) fn story(&self) -> String {
@@ -67,26 +68,46 @@ impl Life {
         let operations = 6 + self.dice.below(12);
         self.mishap = Mishap::random(&mut self.dice, operations);
         self.tell(&format!("{:?}", self.mishap));
-        if let Mishap::At(nth, fault) | Mishap::Reboot(nth, fault) = self.mishap {
-            self.world.plan(nth, fault);
-        }
+        // Most of a run is to lie before it, so that there is something to lose.
+        let fateful = operations / 2 + self.dice.below(operations / 2);
         self.process = Some(Process::start(&self.world));
         for number in 0..operations {
             use Operation as O;
             let all = [O::Create, O::Start, O::Start, O::Start, O::Stop, O::Stop, O::Remove];
             let operation = match self.dice.below(12) {
+                _ if number == fateful => {
+                    self.dice.one_of(&[O::Create, O::Start, O::Start, O::Stop, O::Remove, O::Remove])
+                }
                 0 => self.dice.one_of(&[O::Restart, O::Look, O::Sweep]),
                 _ => self.dice.one_of(&all),
             };
             let which = self.dice.below(self.volumes.len());
             let container = self.dice.one_of(&CONTAINERS);
+            if number == fateful {
+                self.make_ready(operation, which, container);
+                if let Mishap::At(nth, fault) | Mishap::Reboot(nth, fault) = self.mishap {
+                    self.world.plan(nth, fault);
+                    self.ahead = true;
+                }
+            }
             self.one(number, operation, which, container);
         }
-        let happened = !self.ahead;
+        let happened = self.struck;
         self.world.state().plan = None;
         self.ahead = false;
         check::all_ends_well(self);
         happened
+    }
+
+    /// There is something to stop, and nobody has what is to be removed.
+    fn make_ready(&mut self, operation: Operation, which: usize, container: &'static str) {
+        let fine = |result| assert_eq!(result, Some(Ok(())), "before the fault");
+        if matches!(operation, Operation::Stop | Operation::Remove) && self.dice.chance(8) {
+            fine(self.start(which, container));
+        }
+        while matches!(operation, Operation::Remove) && !self.volumes[which].containers.is_empty() {
+            fine(self.stop(which));
+        }
     }
 
     fn one(&mut self, number: usize, operation: Operation, which: usize, container: &'static str) {
@@ -123,7 +144,7 @@ impl Life {
             assert_eq!(result, Some(Ok(())), "{operation:?} {name} without a fault");
             return;
         }
-        self.ahead = false;
+        (self.ahead, self.struck) = (false, true);
         let kept = check::alive_with_data(&self.world);
         if result.is_none() {
             self.rise();

@@ -106,6 +106,8 @@ pub(crate) struct State {
     pub(crate) next_disk_is_kept: bool,
     /// No disk moves.
     pub(crate) disks_stick: bool,
+    /// Nor does one for so many looks.
+    pub(crate) disks_wait: u32,
     /// The next order to attach is lost, and carried out when somebody looks.
     pub(crate) late_attach: bool,
     /// The volume of that order, and how many looks it takes still.

@@ -144,7 +144,8 @@ impl State {
 
     /// One step of each disk on its way: `reserved`, `attaching`, `in-use`; `detaching`, gone for Cinder, gone for Nova.
     pub(super) fn move_disks(&mut self) {
-        if self.disks_stick {
+        if self.disks_stick || self.disks_wait > 0 {
+            self.disks_wait = self.disks_wait.saturating_sub(1);
             return;
         }
         if let Some((volume, looks)) = self.late_volume.take() {

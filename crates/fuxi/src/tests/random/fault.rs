@@ -24,7 +24,7 @@ pub(super) enum Trouble {
     SlowExport,
     DiskVanishes,
     DiskIsKept,
-    DisksStick,
+    DisksAreSlow,
     ServersDead,
 }
 
@@ -53,7 +53,7 @@ impl Mishap {
                     T::SlowExport,
                     T::DiskVanishes,
                     T::DiskIsKept,
-                    T::DisksStick,
+                    T::DisksAreSlow,
                     T::ServersDead,
                 ];
                 Self::During(dice.below(operations), dice.one_of(&all))
@@ -77,7 +77,7 @@ impl Trouble {
             Self::SlowExport => state.slow_export = Some(3),
             Self::DiskVanishes => state.next_disk_vanishes = true,
             Self::DiskIsKept => state.next_disk_is_kept = true,
-            Self::DisksStick => state.disks_stick = true,
+            Self::DisksAreSlow => state.disks_wait = 20,
             Self::ServersDead => {
                 let exports = state.manila.shares.keys().map(|id| format!("10.0.0.5:/{id}")).collect();
                 state.manila.dead = exports;
@@ -94,7 +94,7 @@ impl Trouble {
         state.storage_away = false;
         state.unreadable = false;
         state.slow_export = None;
-        (state.next_disk_vanishes, state.next_disk_is_kept, state.disks_stick) = (false, false, false);
+        (state.next_disk_vanishes, state.next_disk_is_kept, state.disks_wait) = (false, false, 0);
         state.manila.dead.clear();
     }
 }

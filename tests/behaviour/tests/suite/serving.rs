@@ -1,6 +1,7 @@
 //! The demo on an engine that is somebody's.
 
 use std::fs;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -14,10 +15,19 @@ pub(crate) const CASES: &[Case] = &[
     ("the_demo_refuses_an_engine_whose_things_it_would_disturb", demo_refused),
 ];
 
+/// Held by a case with a demo: the worlds have one `/var/tmp` and cannot see each other's processes, so a demo that starts
+/// takes the directory of one in another world for that of a killed one.
+static ONE_DEMO: Mutex<()> = Mutex::new(());
+
+fn alone_with_demos() -> MutexGuard<'static, ()> {
+    ONE_DEMO.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 const DEMO: &str = "the demo brings a development cloud of its own, with bridges and volumes on this host";
 const ENGINE: &str = "unix:///run/docker.sock";
 
 fn demo(world: &mut World) -> Result<()> {
+    let _alone = alone_with_demos();
     world.only_on_devcloud(DEMO)?;
     ensure!(world.stop_plugin(), "the plugin did not end: {}", world.plugin_log());
     // The engine has the image under another name, so that the demo brings its own.
@@ -35,6 +45,7 @@ fn demo(world: &mut World) -> Result<()> {
 }
 
 fn demo_interrupted(world: &mut World) -> Result<()> {
+    let _alone = alone_with_demos();
     world.only_on_devcloud(DEMO)?;
     ensure!(world.stop_plugin(), "the plugin did not end: {}", world.plugin_log());
     let before = traces(world)?;
@@ -53,6 +64,7 @@ fn demo_interrupted(world: &mut World) -> Result<()> {
 }
 
 fn demo_refused(world: &mut World) -> Result<()> {
+    let _alone = alone_with_demos();
     world.only_on_devcloud(DEMO)?;
     let refused = |world: &World, what: &str| -> Result<()> {
         let output = world.kuryr(&["demo", "--docker", ENGINE])?;

@@ -9,6 +9,7 @@ use crate::pools::{key_of, no_gateway};
 use crate::ports::Wish;
 use crate::service::Inner;
 use crate::state::{NetworkRow, Phase, PoolRow, PortRow, SubnetRow, now};
+use crate::swarm::{Place, of_nodes_id};
 use crate::{Error, Result};
 
 /// Docker releases the address of an endpoint that was refused at once; in milliseconds.
@@ -22,15 +23,23 @@ impl Inner {
         let turn = self.locks.lock("pool", &key).await;
         let pool = match self.pools.get(&key) {
             Some(pool) => pool,
+            None if of_nodes_id(&request.pool_id).is_some() => {
+                self.recognise_node_pool(&key).await?.ok_or_else(absent)?
+            }
             None => self.take_pool(&request.pool_id, &key).await?.ok_or_else(absent)?,
         };
         if let Some(address) = request.address
+            && !(pool.swarm && address.is_unspecified())
             && !pool.pool.contains(&address)
         {
             return Err(outside(address, pool.pool));
         }
         if request.kind == AddressKind::Gateway {
-            return self.note_gateway(pool, request.address);
+            return match request.address.filter(|_| pool.swarm) {
+                // The manager has checked it.
+                Some(gateway) => with_length(gateway, pool.pool),
+                None => self.note_gateway(pool, request.address),
+            };
         }
         let Some(network) = pool.network.clone() else {
             return self.note_aux(pool, request.address);
@@ -38,6 +47,9 @@ impl Inner {
         // Ports of one pool may be made side by side.
         drop(turn);
         let (network, subnet) = self.subnet_of(&network, &pool)?;
+        if pool.swarm {
+            return self.adopt_reservation(&request, &pool, &network, &subnet).await;
+        }
         if let Some(address) = request.address {
             if pool.aux.contains(&address) || subnet.aux.contains(&address) {
                 return Err(reserved(address, "kept free by --aux-address"));
@@ -184,11 +196,16 @@ impl Inner {
     }
 
     pub(crate) async fn release_address(&self, public: &str, address: IpAddr) -> Result<()> {
+        if let Some(place) = Place::of_managers_id(public) {
+            return self.release_global_address(&place, address).await;
+        }
         let Some(key) = key_of(public) else { return Ok(()) };
         let _turn = self.locks.lock("address", &format!("{key} {address}")).await;
-        let Some(mut row) = self.reservation(key, address) else {
-            return self.forget_note(key, address).await;
+        let known = match self.reservation(key, address) {
+            None if of_nodes_id(public).is_some() => self.forgotten_reservation(key, address).await?,
+            known => known,
         };
+        let Some(mut row) = known else { return self.forget_note(key, address).await };
         if row.endpoint.is_some() && self.forgive_refused(&mut row)? {
             return Ok(());
         }

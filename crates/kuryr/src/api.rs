@@ -25,7 +25,8 @@ pub struct PoolRequest {
 /// A pool Docker may ask addresses of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pool {
-    /// `l1:<uuid>`, unique per request.
+    /// `l1:<uuid>`, unique per request; of swarm networks `g1:<network>:<subnet>:<range>` on managers, `n1:<subnet>` on
+    /// nodes.
     pub id: String,
     /// Its range.
     pub pool: IpNet,
@@ -83,6 +84,19 @@ pub struct NetworkRequest {
     pub ipv6: Vec<IpamData>,
     /// The pools are certainly not ours: another IPAM driver's.
     pub foreign_ipam: bool,
+}
+
+/// `NetworkDriver.AllocateNetwork`.
+#[derive(Debug, Clone, Default)]
+pub struct AllocationRequest {
+    /// Swarm's network id: 25 characters.
+    pub id: String,
+    /// `-o` options; after a change of the leader those that were answered earlier.
+    pub options: BTreeMap<String, String>,
+    /// IPv4 ranges, as Docker calls them: an IPv6 range may be among them.
+    pub ipv4: Vec<IpNet>,
+    /// IPv6 ranges.
+    pub ipv6: Vec<IpNet>,
 }
 
 /// A port of a container that must be reachable.

@@ -44,6 +44,19 @@ impl Attributes {
         }
     }
 
+    /// These, and those of `base` for all that these leave open.
+    pub(crate) fn over(self, base: Self) -> Self {
+        Self {
+            security_groups: self.security_groups.or(base.security_groups),
+            port_security: self.port_security.or(base.port_security),
+            qos_policy: self.qos_policy.or(base.qos_policy),
+            pairs: self.pairs.or(base.pairs),
+            dns_name: self.dns_name.or(base.dns_name),
+            profile: self.profile.or(base.profile),
+            vnic_type: self.vnic_type.or(base.vnic_type),
+        }
+    }
+
     /// What differs on an existing port.
     pub(crate) fn changes(&self, port: &Port) -> PortExtras {
         // Neutron refuses to switch it off while there are pairs.

@@ -32,6 +32,7 @@ mod service;
 mod settings;
 mod spares;
 mod state;
+mod swarm;
 mod table;
 mod takeover;
 
@@ -42,8 +43,9 @@ mod tests;
 
 pub use adapters::HostPaths;
 pub use api::{
-    AddressKind, AddressRequest, CreatedEndpoint, EndpointRequest, EndpointStatus, ExposedPort, IpamData,
-    Joined, MachineStatus, NetworkRequest, NetworkStatus, Pool, PoolRequest, PoolStatus, Route, Status,
+    AddressKind, AddressRequest, AllocationRequest, CreatedEndpoint, EndpointRequest, EndpointStatus,
+    ExposedPort, IpamData, Joined, MachineStatus, NetworkRequest, NetworkStatus, Pool, PoolRequest,
+    PoolStatus, Route, Status,
 };
 pub use error::Error;
 pub use gc::{Orphan, OrphanAction, OrphanKind, OrphanReport};

@@ -18,6 +18,7 @@ pub trait Neutron: Send + Sync {
     async fn list_networks(&self, filters: &[(&str, &str)]) -> Result<Vec<Network>>;
     async fn get_network(&self, id: &str) -> Result<Network>;
     async fn create_network(&self, network: &NewNetwork) -> Result<Network>;
+    async fn rename_network(&self, id: &str, name: &str) -> Result<Network>;
     async fn delete_network(&self, id: &str) -> Result<()>;
     async fn list_subnets(&self, filters: &[(&str, &str)]) -> Result<Vec<Subnet>>;
     async fn get_subnet(&self, id: &str) -> Result<Subnet>;
@@ -46,5 +47,7 @@ pub trait Neutron: Send + Sync {
     async fn set_tags(&self, kind: Taggable, id: &str, tags: &[String]) -> Result<()>;
     async fn add_tags(&self, kind: Taggable, id: &str, tags: &[String]) -> Result<()>;
     async fn add_tag(&self, kind: Taggable, id: &str, tag: &str) -> Result<()>;
+    /// Whether it was this request that removed the tag.
+    async fn take_tag(&self, kind: Taggable, id: &str, tag: &str) -> Result<bool>;
     async fn remove_tag(&self, kind: Taggable, id: &str, tag: &str) -> Result<()>;
 }

@@ -12,14 +12,15 @@ use crate::api::{Pool, PoolRequest};
 use crate::options::{Existing, Options};
 use crate::service::Inner;
 use crate::state::{PoolRow, now};
-use crate::{Error, Result};
+use crate::swarm::Place;
+use crate::{Error, Result, swarm};
 
 mod automatic;
 mod existing;
 mod ranges;
 
 pub(crate) use existing::only;
-use ranges::{explicit, first_usable, on};
+pub(crate) use ranges::{explicit, first_usable, on};
 
 /// How long, in milliseconds, a pool may wait for its network before others of its range go on.
 const UNPAIRED: u64 = 3_000;
@@ -32,8 +33,20 @@ pub(crate) fn public_id(key: &str) -> String {
     format!("l1:{key}")
 }
 
+/// The id Docker knows that pool by.
+pub(crate) fn public_id_of(pool: &PoolRow) -> String {
+    match (pool.bare, pool.swarm) {
+        (true, _) => pool.id.clone(),
+        (_, true) => swarm::nodes_id(&pool.id),
+        _ => public_id(&pool.id),
+    }
+}
+
 /// The journal key in a pool id. The Python driver's ids are the bare UUIDs of subnet pools.
 pub(crate) fn key_of(public: &str) -> Option<&str> {
+    if let Some(subnet) = swarm::of_nodes_id(public) {
+        return Some(subnet);
+    }
     let key = public.strip_prefix("l1:").unwrap_or(public);
     uuid::Uuid::try_parse(key).is_ok_and(|id| id.hyphenated().to_string() == key).then_some(key)
 }
@@ -49,6 +62,11 @@ pub(crate) fn no_gateway(pool: IpNet) -> IpNet {
 
 impl Inner {
     pub(crate) async fn request_pool(&self, request: PoolRequest) -> Result<Pool> {
+        match &self.settings.global_space {
+            Some(global) if *global == request.space => return self.request_global_pool(request).await,
+            Some(_) => return self.request_node_pool(request).await,
+            None => {}
+        }
         let options = Options::read(&request.options)?;
         let mut row = PoolRow {
             id: uuid::Uuid::new_v4().to_string(),
@@ -68,6 +86,7 @@ impl Inner {
             released: None,
             taken: false,
             bare: false,
+            swarm: false,
         };
         if let Some(pool) = request.pool {
             row.pool = explicit(pool, request.sub_pool)?;
@@ -126,6 +145,9 @@ impl Inner {
     }
 
     pub(crate) async fn release_pool(&self, public: &str) -> Result<()> {
+        if let Some(place) = Place::of_managers_id(public) {
+            return self.release_global_pool(&place).await;
+        }
         let Some(key) = key_of(public) else { return Ok(()) };
         let _turn = self.locks.lock("pool", key).await;
         let Some(mut row) = self.pools.get(key) else { return Ok(()) };

@@ -116,6 +116,7 @@ impl Wish<'_> {
             label: self.label.clone(),
             unrecorded: false,
             mac: self.mac,
+            swarm: false,
             refused: Vec::new(),
             created: now(),
             id,
@@ -316,7 +317,8 @@ impl Inner {
         if row.port.is_none() {
             // What may still come is nobody's address.
             row.late_until = late_until(cause);
-            row.address = None;
+            // By its address a reservation is found that may have our tag already.
+            row.address = row.address.filter(|_| row.swarm);
         }
         if let Err(error) = self.ports.put(&row.id, &row) {
             tracing::error!(port = row.id, %error, "cannot note that the port is to be removed");

@@ -28,6 +28,7 @@ pub(crate) struct Stale {
     ports: Vec<String>,
     groups: Vec<String>,
     networks: Vec<String>,
+    reservations: Vec<String>,
 }
 
 impl Stale {
@@ -40,6 +41,7 @@ impl Stale {
             endpoints: s.endpoints.all(|e| e.phase != Phase::Ready).into_iter().map(|e| e.id).collect(),
             ports: s.ports.all(|p| p.phase != Phase::Ready).into_iter().map(|p| p.id).collect(),
             groups: s.groups.all(|_| true).into_iter().map(|g| g.id).collect(),
+            reservations: s.reservations.all(|_| true).into_iter().map(|r| r.id).collect(),
             networks: s
                 .networks
                 .all(|n| n.phase != Phase::Ready || orphan(&n.id))
@@ -67,6 +69,7 @@ impl Stale {
         self.ports.extend(other.ports);
         self.groups.extend(other.groups);
         self.networks.extend(other.networks);
+        self.reservations.extend(other.reservations);
     }
 
     /// Drops what is in the journal no more.
@@ -75,6 +78,7 @@ impl Stale {
         self.ports.retain(|id| s.ports.get(id).is_some());
         self.groups.retain(|id| s.groups.get(id).is_some());
         self.networks.retain(|id| s.networks.get(id).is_some());
+        self.reservations.retain(|id| s.reservations.get(id).is_some());
     }
 }
 
@@ -118,7 +122,9 @@ impl Inner {
     fn has_doomed(&self) -> bool {
         let mut doomed = Stale::default();
         doomed.add_doomed(self);
-        !(doomed.endpoints.is_empty() && doomed.ports.is_empty() && doomed.networks.is_empty())
+        let reservations = self.reservations.find(|r| r.phase == Phase::Deleting).is_some();
+        reservations
+            || !(doomed.endpoints.is_empty() && doomed.ports.is_empty() && doomed.networks.is_empty())
     }
 
     /// One round over everything doomed, stale or forgotten by Docker.
@@ -153,6 +159,8 @@ impl Inner {
         for id in &stale.networks {
             self.logged("network", id, self.sweep_network(id).await)?;
         }
+        self.sweep_reservations(&stale.reservations).await?;
+        self.sweep_unallocated().await?;
         self.sweep_released().await?;
         let old = now().saturating_sub(POOL_AGE);
         let unused = |p: &PoolRow| p.network.is_none() && (p.created < old || p.released.is_some());

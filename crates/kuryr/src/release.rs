@@ -33,6 +33,7 @@ impl Inner {
         // What the background still writes to it.
         let _quiet = self.locks.lock_within(QUIET, "record", &row.id).await;
         match (&row.originals, &row.port) {
+            _ if row.swarm => self.leave_reservation(&row).await?,
             (Some(originals), _) => self.give_back_port(&row, originals).await?,
             (None, Some(port)) => self.delete_own_port(&row, &port.id).await?,
             (None, None) if row.merged_into.is_some() => {}
@@ -157,7 +158,7 @@ fn uses(row: &PortRow, originals: &Originals, port: &Port) -> bool {
 }
 
 /// What must be written for the port to be as it was found.
-fn restoration(originals: &Originals, port: &Port) -> PortUpdate {
+pub(crate) fn restoration(originals: &Originals, port: &Port) -> PortUpdate {
     let wanted = |ip: &FixedIp| WantedIp { subnet_id: ip.subnet_id.clone(), ip_address: Some(ip.ip_address) };
     let same_ips = port.fixed_ips.len() == originals.fixed_ips.len()
         && originals.fixed_ips.iter().all(|ip| port.fixed_ips.contains(ip));

@@ -22,6 +22,7 @@ use crate::marks::Marks;
 use crate::recover::Stale;
 use crate::spares::Spares;
 use crate::state::{EndpointRow, GroupRow, NetworkRow, Phase, PoolRow, PortRow};
+use crate::swarm::{Place, Places, ReservationRow};
 use crate::table::Table;
 use crate::{Error, Host, Neutron, Result, Settings};
 
@@ -46,6 +47,11 @@ pub(crate) struct Inner {
     pub(crate) ports: Table<PortRow>,
     pub(crate) endpoints: Table<EndpointRow>,
     pub(crate) groups: Table<GroupRow>,
+    pub(crate) reservations: Table<ReservationRow>,
+    /// Subnets of a swarm's pools.
+    pub(crate) swarm: Places,
+    /// Addresses of a swarm that other hosts seem to have left.
+    pub(crate) abandoned: crate::swarm::orphans::Abandoned,
     pub(crate) locks: Locks,
     pub(crate) marks: Marks,
     extensions: OnceCell<BTreeSet<String>>,
@@ -85,6 +91,9 @@ impl Service {
             ports: Table::open(state, "ports")?,
             endpoints: Table::open(state, "endpoints")?,
             groups: Table::open(state, "groups")?,
+            reservations: Table::open(state, "reservations")?,
+            swarm: Places::default(),
+            abandoned: crate::swarm::orphans::Abandoned::default(),
             locks: Locks::default(),
             marks: Marks::open(state)?,
             extensions: OnceCell::new(),
@@ -99,7 +108,8 @@ impl Service {
             || inner.networks.is_incomplete()
             || inner.ports.is_incomplete()
             || inner.endpoints.is_incomplete()
-            || inner.groups.is_incomplete();
+            || inner.groups.is_incomplete()
+            || inner.reservations.is_incomplete();
         inner.return_stale(Stale::of(&inner));
         for plug in inner.endpoints.all(|_| true).into_iter().filter_map(|e| e.plug) {
             inner.guest.remember(&plug);
@@ -109,7 +119,7 @@ impl Service {
 
     /// Runs `work` to its end in its own task and waits for it up to the deadline: a client that hangs up must
     /// not leave half an operation behind.
-    async fn run<T, F>(
+    pub(crate) async fn run<T, F>(
         &self,
         operation: &'static str,
         resource: String,
@@ -151,6 +161,9 @@ impl Service {
     /// # Errors
     /// Outside the subnet, used by somebody else, quota, Neutron fails.
     pub async fn request_address(&self, request: AddressRequest) -> Result<IpNet> {
+        if let Some(place) = Place::of_managers_id(&request.pool_id) {
+            return self.request_managers_address(place, request).await;
+        }
         let name = request.address.map_or_else(|| request.pool_id.clone(), |a| a.to_string());
         self.run("request address", name, |s| async move { s.request_address(request).await }).await
     }
@@ -271,11 +284,14 @@ impl Service {
     #[must_use]
     pub fn status(&self) -> Status {
         let s = &self.inner;
-        let networks = s.networks.all(|n| !n.id.starts_with(crate::pools::PENDING));
+        let networks = s
+            .networks
+            .all(|n| !n.id.starts_with(crate::pools::PENDING) && n.role != crate::swarm::Role::Manager);
         let endpoints = s.endpoints.all(|_| true);
         let doomed = s.networks.all(|n| n.phase == Phase::Deleting).len()
             + s.ports.all(|p| p.phase == Phase::Deleting).len()
             + s.groups.all(|g| g.phase == Phase::Deleting).len()
+            + s.reservations.all(|r| r.phase == Phase::Deleting).len()
             + endpoints.iter().filter(|e| e.phase == Phase::Deleting).count();
         let machine = s.guest.settings.as_ref().map(|settings| {
             let own = s.guest.remembered();
@@ -316,7 +332,7 @@ impl Service {
                 .all(|_| true)
                 .into_iter()
                 .map(|p| PoolStatus {
-                    id: if p.bare { p.id } else { crate::pools::public_id(&p.id) },
+                    id: crate::pools::public_id_of(&p),
                     pool: p.pool,
                     network_id: p.network,
                 })
@@ -335,6 +351,7 @@ impl Inner {
         self.ports.guard(process.clone());
         self.endpoints.guard(process.clone());
         self.groups.guard(process.clone());
+        self.reservations.guard(process.clone());
     }
 
     pub(crate) fn binding(&self) -> Binding<'_> {

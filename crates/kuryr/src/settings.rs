@@ -35,6 +35,12 @@ pub struct Settings {
     pub use_network_project: bool,
     /// Inside a virtual machine: how its containers are connected; `None`: on bare metal, as Neutron binds their ports.
     pub guest: Option<GuestSettings>,
+    /// Networks are Swarm's: the address space of its managers (`[DEFAULT] capability_scope = global`,
+    /// `global_default_address_space`).
+    pub global_space: Option<String>,
+    /// Answer a swarm's manager after this time: it asks for one address after the other, for the whole cluster. What is
+    /// made later is undone.
+    pub manager_deadline: Duration,
     /// MTU where Neutron names none, in bytes.
     pub default_mtu: u32,
     /// Pause between two looks for orphans; `None`: only one, at start (`[DEFAULT] orphan_check_interval`).
@@ -59,6 +65,8 @@ impl Default for Settings {
             script_vif_types: BTreeSet::new(),
             use_network_project: false,
             guest: None,
+            global_space: None,
+            manager_deadline: Duration::from_secs(8),
             default_mtu: 1500,
             orphan_interval: Some(Duration::from_secs(3600)),
             deadline: Duration::from_secs(25),

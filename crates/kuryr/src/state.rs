@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::attributes::Attributes;
 use crate::host::{IpvlanFlag, IpvlanMode, MacvlanMode};
+use crate::swarm::Role;
 
 /// How far an object is. A record that is not `Ready` after a restart is undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +70,9 @@ pub(crate) struct PoolRow {
     /// Of the Python driver: Docker knows it by the bare UUID of a subnet pool.
     #[serde(default)]
     pub(crate) bare: bool,
+    /// Of a swarm network on a node; its id is that of the subnet.
+    #[serde(default)]
+    pub(crate) swarm: bool,
 }
 
 /// A Docker network, or a network made for an automatic pool.
@@ -102,6 +106,12 @@ pub(crate) struct NetworkRow {
     /// Project of an adopted network.
     #[serde(default)]
     pub(crate) project: Option<String>,
+    /// Whose record this is, where Swarm has a part.
+    #[serde(default)]
+    pub(crate) role: Role,
+    /// Milliseconds since 1970; 0 in earlier records.
+    #[serde(default)]
+    pub(crate) created: u64,
 }
 
 /// A subnet pool of ours.
@@ -223,11 +233,46 @@ pub(crate) struct PortRow {
     /// The MAC that was asked for.
     #[serde(default)]
     pub(crate) mac: Option<MacAddr>,
+    /// It is a reservation of a swarm network, which others may hold, too.
+    #[serde(default)]
+    pub(crate) swarm: bool,
     /// When other endpoints were refused this address: Docker releases it once for each; milliseconds since 1970.
     #[serde(default)]
     pub(crate) refused: Vec<u64>,
     /// Milliseconds since 1970.
     pub(crate) created: u64,
+}
+
+impl PortRow {
+    /// A record of a port that is there already and in use.
+    pub(crate) fn of(port: Port) -> Self {
+        let first = port.fixed_ips.first().cloned();
+        Self {
+            id: uuid::Uuid::new_v4().to_string(),
+            phase: Phase::Ready,
+            late_until: None,
+            pool: None,
+            network: String::new(),
+            subnet_id: first.as_ref().map(|ip| ip.subnet_id.clone()).unwrap_or_default(),
+            address: first.map(|ip| IpNet::from(ip.ip_address)),
+            devices: BTreeSet::from([port.device_id.clone()]),
+            port: Some(port),
+            originals: None,
+            merged_into: None,
+            endpoint: None,
+            groups: BTreeSet::new(),
+            trunk: None,
+            attached: false,
+            spare: false,
+            worn: false,
+            label: None,
+            unrecorded: false,
+            mac: None,
+            swarm: false,
+            refused: Vec::new(),
+            created: now(),
+        }
+    }
 }
 
 /// Fields of an adopted port as they were found.

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use host_net::Links;
 use journal::StateDir;
 use kuryr::{
-    AddressKind, AddressRequest, EndpointRequest, ExposedPort, Host, HostPaths, IpamData, NetworkRequest,
-    PoolRequest, Service, Settings,
+    AddressKind, AddressRequest, AllocationRequest, EndpointRequest, ExposedPort, Host, HostPaths, IpamData,
+    NetworkRequest, PoolRequest, Service, Settings,
 };
 use openstack::network::{Client, NewPort, WantedIp};
 use openstack::{AuthSettings, Session};
@@ -131,6 +131,95 @@ fn a_container_lives_and_dies_on_the_development_cloud_and_the_kernel() {
         assert!(links.link(&info["link"]).await.unwrap().is_none());
         service.release_pool(&pool.id).await.unwrap();
         service.delete_network(&network).await.unwrap();
+        assert_eq!(left(&client).await, before);
+    });
+}
+
+/// A manager or node of a swarm, with a journal of its own.
+fn of_swarm(client: &Client, links: &Links) -> (Service, tempfile::TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    let settings = Settings {
+        host: "node-1".to_owned(),
+        global_space: Some("kuryr_global".to_owned()),
+        ..Settings::default()
+    };
+    let host = Host::new(links.clone(), HostPaths::default());
+    (Service::open(settings, &state, Arc::new(client.clone()), host).unwrap(), dir)
+}
+
+fn range_in(space: &str) -> PoolRequest {
+    let pool = Some("10.30.0.0/24".parse().unwrap());
+    PoolRequest { space: space.to_owned(), pool, ..PoolRequest::default() }
+}
+
+#[test]
+fn managers_that_race_and_a_node_share_a_network_of_the_development_cloud() {
+    in_fresh_namespace(|client, links| async move {
+        let before = left(&client).await;
+        let ((one, _one), (two, _two)) = (of_swarm(&client, &links), of_swarm(&client, &links));
+        let (first, second) = tokio::join!(
+            one.request_pool(range_in("kuryr_global")),
+            two.request_pool(range_in("kuryr_global"))
+        );
+        let (pool, other) = (first.unwrap(), second.unwrap());
+        assert_eq!(pool, other, "one of them has won");
+        assert_eq!(client.list_networks(&[("name", "kuryr-net-d8jze08m")]).await.unwrap().len(), 0);
+        let id = "d8jze08m3b8xamv30wdmjpnpp".to_owned();
+        let allocation =
+            AllocationRequest { id: id.clone(), ipv4: vec![pool.pool], ..AllocationRequest::default() };
+        let options = one.allocate_network(allocation.clone()).await.unwrap();
+        assert_eq!(two.allocate_network(allocation).await.unwrap(), options, "a change of the leader");
+        assert_eq!(client.list_networks(&[("name", "kuryr-net-d8jze08m")]).await.unwrap().len(), 1);
+        let vip = address(&one, &pool.id, None).await.unwrap();
+        let task = address(&one, &pool.id, None).await.unwrap();
+        assert_eq!(address(&two, &pool.id, Some(task.addr())).await.unwrap(), task);
+
+        // The node is the second manager's host.
+        let here = two.request_pool(range_in("kuryr_local")).await.unwrap();
+        let data = IpamData { pool: here.pool, gateway: here.gateway, aux: Vec::new() };
+        let request =
+            NetworkRequest { id: id.clone(), options, ipv4: vec![data], ..NetworkRequest::default() };
+        two.create_network(request).await.unwrap();
+        for round in 0..2 {
+            assert_eq!(address(&two, &here.id, Some(task.addr())).await.unwrap(), task);
+            let endpoint = "cd".repeat(32);
+            let request = EndpointRequest {
+                network_id: id.clone(),
+                endpoint_id: endpoint.clone(),
+                ipv4: Some(task),
+                exposed: vec![ExposedPort { protocol: 6, port: 80 }],
+                ..EndpointRequest::default()
+            };
+            let mac = two.create_endpoint(request).await.unwrap().mac.unwrap();
+            let joined = two.join(&id, &endpoint).await.unwrap();
+            let link = links.link(&joined.source_name).await.unwrap().unwrap();
+            assert_eq!(link.mac, Some(mac.0));
+            let info = two.endpoint_info(&id, &endpoint).await.unwrap();
+            let port = client.get_port(&info["port"]).await.unwrap();
+            assert_eq!((port.device_id.as_str(), port.tags.len()), (endpoint.as_str(), 2));
+            if round == 1 {
+                // The manager is told first this time.
+                one.release_address(&pool.id, task.addr()).await.unwrap();
+                assert_eq!(client.get_port(&port.id).await.unwrap().device_id, endpoint);
+            }
+            two.leave(&id, &endpoint).await.unwrap();
+            two.delete_endpoint(&id, &endpoint).await.unwrap();
+            two.release_address(&here.id, task.addr()).await.unwrap();
+            match client.get_port(&port.id).await {
+                Ok(kept) => {
+                    assert_eq!(round, 0);
+                    assert_eq!((kept.device_owner.as_str(), kept.device_id.as_str()), ("kuryr:swarm", ""));
+                    assert_eq!((kept.tags, kept.security_groups.len()), (vec!["kuryr.g".to_owned()], 1));
+                }
+                Err(gone) => assert!(round == 1 && gone.is_not_found(), "{gone}"),
+            }
+        }
+        two.release_pool(&here.id).await.unwrap();
+        two.delete_network(&id).await.unwrap();
+        one.release_address(&pool.id, vip.addr()).await.unwrap();
+        two.free_network(&id).await.unwrap();
+        two.release_pool(&pool.id).await.unwrap();
         assert_eq!(left(&client).await, before);
     });
 }

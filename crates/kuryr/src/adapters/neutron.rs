@@ -33,6 +33,10 @@ impl Neutron for Client {
         Self::create_network(self, network).await
     }
 
+    async fn rename_network(&self, id: &str, name: &str) -> Result<Network> {
+        Self::update_network_name(self, id, name).await
+    }
+
     async fn delete_network(&self, id: &str) -> Result<()> {
         Self::delete_network(self, id).await
     }
@@ -143,6 +147,10 @@ impl Neutron for Client {
 
     async fn add_tag(&self, kind: Taggable, id: &str, tag: &str) -> Result<()> {
         Self::add_tag(self, kind, id, tag).await
+    }
+
+    async fn take_tag(&self, kind: Taggable, id: &str, tag: &str) -> Result<bool> {
+        Self::take_tag(self, kind, id, tag).await
     }
 
     async fn remove_tag(&self, kind: Taggable, id: &str, tag: &str) -> Result<()> {

@@ -42,6 +42,8 @@ pub(crate) struct Cloud {
     /// And its details.
     pub(crate) vif_details: serde_json::Map<String, serde_json::Value>,
     pub(crate) quota_ports: Option<usize>,
+    /// When all ports were made.
+    pub(crate) created_at: Option<std::time::SystemTime>,
     /// Agents do not report ports up.
     pub(crate) agents_dead: bool,
 }

@@ -41,6 +41,7 @@ impl Cloud {
                     host_id: p.host_id.clone(),
                     vnic_type: p.vnic_type.clone(),
                     security_groups: p.security_groups.clone(),
+                    created_at: self.created_at,
                     ..of(&p.id, &p.name, &p.description, &p.tags)
                 };
                 self.ports.values().map(port).collect()

@@ -97,6 +97,16 @@ impl Neutron for Process {
         .await
     }
 
+    async fn rename_network(&self, id: &str, name: &str) -> Result<Network> {
+        self.call("PUT network", |c| {
+            let mut network = get(&c.networks, id)?;
+            network.name = name.to_owned();
+            c.networks.insert(id.to_owned(), network.clone());
+            Ok(network)
+        })
+        .await
+    }
+
     async fn delete_network(&self, id: &str) -> Result<()> {
         self.call("DELETE network", |c| {
             if c.ports.values().any(|p| p.network_id == id && p.device_owner != "network:dhcp") {
@@ -117,6 +127,7 @@ impl Neutron for Process {
         let field = |s: &Subnet, key: &str| match key {
             "name" => s.name.clone(),
             "network_id" => s.network_id.clone(),
+            "cidr" => s.cidr.to_string(),
             _ => panic!("filter {key}"),
         };
         self.call("GET subnets", |c| {
@@ -365,6 +376,16 @@ impl Neutron for Process {
                 tags.push(tag.to_owned());
             }
             Ok(())
+        })
+        .await
+    }
+
+    async fn take_tag(&self, kind: Taggable, id: &str, tag: &str) -> Result<bool> {
+        self.call("DELETE token", |c| {
+            let Ok(tags) = c.tags(kind, id) else { return Ok(false) };
+            let before = tags.len();
+            tags.retain(|t| t != tag);
+            Ok(tags.len() < before)
         })
         .await
     }

@@ -52,13 +52,22 @@ impl Inner {
                 group = Some(self.ensure_group(opening, project.as_deref()).await?);
             }
             _ => {
-                again.attributes = self.resolve_afresh(&wanted.options).await?;
+                let afresh = self.resolve_afresh(&wanted.options).await?;
+                again.attributes = self.attributes_of(carrier, afresh);
                 if again.attributes == wanted.attributes {
                     return Err(*refused).doing("bind port", &row.port);
                 }
             }
         }
         self.change_port(row, carrier, others, &again, group.as_deref()).await
+    }
+
+    /// What an endpoint wants of its port; a reservation was made without what the network wants.
+    pub(super) fn attributes_of(&self, carrier: &PortRow, own: Attributes) -> Attributes {
+        match self.networks.get(&carrier.network).filter(|_| carrier.swarm) {
+            Some(network) => own.over(network.attributes),
+            None => own,
+        }
     }
 
     async fn change_port(
@@ -87,14 +96,22 @@ impl Inner {
             extras,
             ..PortUpdate::default()
         };
-        if update == PortUpdate::default() {
+        if update == PortUpdate::default() && !carrier.swarm {
             return Ok(port.clone());
         }
         if rebind {
             let unbind = PortUpdate { host_id: Some(String::new()), ..PortUpdate::default() };
             self.neutron.update_port(&port.id, &unbind, None).await.doing("unbind port", &port.id)?;
         }
-        let update = if carrier.originals.is_some() {
+        let update = if carrier.swarm {
+            // Until now it only held the address.
+            PortUpdate {
+                device_owner: Some(names::DEVICE_OWNER.to_owned()),
+                device_id: Some(row.id.clone()),
+                host_id: self.host_to_bind(),
+                ..update
+            }
+        } else if carrier.originals.is_some() {
             // An existing port keeps its name, and has the reservation's id.
             update
         } else {
@@ -108,6 +125,9 @@ impl Inner {
             Ok(Some(now).filter(|p| fits(p, &update)))
         };
         let bound = settle(bound, look).await.doing("bind port", &port.id)?;
+        if carrier.swarm {
+            self.check_held(&bound)?;
+        }
         for address in [carrier].into_iter().chain(others).filter_map(|r| r.address) {
             if !bound.fixed_ips.iter().any(|ip| ip.ip_address == address.addr()) {
                 let reason = format!(

@@ -156,6 +156,9 @@ impl Inner {
         mut wanted: Wanted,
         begun: Instant,
     ) -> Result<Option<PortRow>> {
+        if let Some(carrier) = ports.first() {
+            wanted.attributes = self.attributes_of(carrier, wanted.attributes);
+        }
         let carrier = ports.first().and_then(|p| p.port.as_ref());
         if wanted.opening.is_some() && carrier.is_some_and(|port| !wanted.attributes.secures(port)) {
             tracing::info!(endpoint = row.id, "all ports are open: the port has no port security");

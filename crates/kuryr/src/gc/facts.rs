@@ -8,13 +8,16 @@ use crate::error::{CloudContext, LinkContext, SwitchContext};
 use crate::host::{MarkedLink, SwitchPort};
 use crate::service::Inner;
 use crate::state::{Driver, EndpointRow};
-use crate::{Result, names};
+use crate::swarm::orphans::Reservations;
+use crate::{Result, names, swarm};
 
 /// What was seen, ours or not.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     /// Ports of containers that are bound to this host; inside a virtual machine, those with a mark of ours.
     pub(super) ports: Vec<Listed>,
+    /// Addresses of swarm networks, on every host.
+    pub(super) reservations: Reservations,
     pub(super) groups: Vec<Listed>,
     pub(super) subnets: Vec<Listed>,
     pub(super) networks: Vec<Listed>,
@@ -63,6 +66,12 @@ impl Inner {
             links: self.host.links.marked_links(names::MARK).await.on_link("list", "every")?,
             ..Facts::default()
         };
+        if self.settings.global_space.is_some() {
+            let owners = [("device_owner", swarm::RESERVATION), owner];
+            let mut listed = all(Taggable::Port, &owners).await?;
+            listed.retain(|p| swarm::is_described(&p.device_owner, &p.description));
+            facts.reservations = self.reservations_there(listed).await;
+        }
         // A service without this filter answers with everything.
         let inside = shared.is_some();
         facts.shared = shared;

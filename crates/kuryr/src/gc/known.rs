@@ -20,6 +20,8 @@ pub(super) struct Known {
     networks: BTreeSet<String>,
     /// Endpoints in use.
     pub(super) endpoints: Vec<EndpointRow>,
+    /// Addresses of swarm networks.
+    pub(super) reserved: crate::swarm::orphans::Named,
     /// Entries of the journal that cannot be read name things too, but nobody knows which.
     pub(super) incomplete: bool,
 }
@@ -28,6 +30,8 @@ impl Known {
     pub(super) fn of(s: &Inner) -> Self {
         let mut known = Self { incomplete: s.unreadable, ..Self::default() };
         for port in s.ports.all(|_| true) {
+            let reserved = port.address.filter(|_| port.swarm).map(|a| (port.subnet_id.clone(), a.addr()));
+            known.reserved.extend(reserved);
             known.ids.extend(port.port.map(|p| p.id));
             known.ids.extend(port.originals.map(|o| o.port_id));
             known.records.extend(port.devices);

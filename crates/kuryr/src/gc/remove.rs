@@ -46,6 +46,7 @@ impl Inner {
             OrphanKind::Link => self.remove_link(id).await,
             OrphanKind::SwitchPort => self.remove_switch_port(id).await,
             OrphanKind::Port => self.remove_port(id).await,
+            OrphanKind::Reservation => self.remove_reservation(id).await,
             OrphanKind::SecurityGroup => {
                 let gone = self.neutron.delete_security_group(id).await;
                 gone.doing("delete security group", id).map(|()| true)

@@ -12,6 +12,8 @@ pub enum OrphanKind {
     SwitchPort,
     /// A Neutron port bound to this host.
     Port,
+    /// A port that holds an address of a swarm network.
+    Reservation,
     /// A security group.
     SecurityGroup,
     /// A subnet on a network that existed before.

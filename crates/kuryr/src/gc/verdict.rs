@@ -35,9 +35,11 @@ impl Judge<'_> {
         let unknown = |listed: &&Listed| !self.known.id(&listed.id);
         let facts = self.facts;
         let free = |p: &&Listed| !self.known.record(&p.device_id) && self.mark_is_free(p);
-        for port in facts.ports.iter().filter(unknown).filter(free) {
+        let reservation = |p: &&Listed| crate::swarm::is_described(&p.device_owner, &p.description);
+        for port in facts.ports.iter().filter(unknown).filter(free).filter(|p| !reservation(p)) {
             orphans.push(self.listed(OrphanKind::Port, port, self.host, self.port(port)));
         }
+        orphans.extend(self.reservations());
         let marked = |kind, list: &[Listed], judge: &dyn Fn(&Listed) -> Verdict| -> Vec<Orphan> {
             let strangers = list.iter().filter(unknown).filter(|l| mark_in(&l.description).is_some());
             let strangers = strangers.filter(|l| self.mark_is_free(l));
@@ -53,7 +55,10 @@ impl Judge<'_> {
         let subnets: Vec<Listed> =
             facts.subnets.iter().filter(|s| !made.contains(s.network_id.as_str())).cloned().collect();
         orphans.extend(marked(OrphanKind::Subnet, &subnets, &|s| self.subnet(s)));
-        orphans.extend(marked(OrphanKind::Network, &facts.networks, &|n| self.network(n)));
+        // Of a swarm network no record is kept: its tags say all of it.
+        let networks: Vec<Listed> =
+            facts.networks.iter().filter(|n| !crate::swarm::is_allocated(&n.tags)).cloned().collect();
+        orphans.extend(marked(OrphanKind::Network, &networks, &|n| self.network(n)));
         orphans.extend(marked(OrphanKind::SubnetPool, &facts.pools, &|p| self.pool(p)));
         orphans.extend(self.endpoints());
         orphans
@@ -141,6 +146,32 @@ impl Judge<'_> {
             );
         }
         Ok("made by this installation for this machine, no record names it, and nothing can send from it")
+    }
+
+    /// Addresses of swarm networks that nobody needs, and those that have to stay though something is wrong with them.
+    fn reservations(&self) -> Vec<Orphan> {
+        let known = &self.known;
+        let judge = |port: &Listed| {
+            let link = names::host_link(&port.id);
+            let idle = self
+                .facts
+                .links
+                .iter()
+                .any(|l| l.name == link && !l.in_use && self.marks.port_of_link(&l.mark).is_some());
+            let in_container = self.facts.plugged.contains(&link) && !idle;
+            let verdict =
+                self.facts.reservations.judge(port, &self.facts.subnets, &known.reserved, in_container)?;
+            let verdict = match verdict {
+                Ok(_) if known.incomplete => {
+                    Err("entries of the journal cannot be read and may name it; repair or remove them, see the log"
+                        .to_owned())
+                }
+                other => other,
+            };
+            let host = port.host_id.as_deref().unwrap_or_default();
+            Some(self.listed(OrphanKind::Reservation, port, host, verdict))
+        };
+        self.facts.reservations.ports.iter().filter(|p| !known.id(&p.id)).filter_map(judge).collect()
     }
 
     fn group(&self, group: &Listed) -> Verdict {

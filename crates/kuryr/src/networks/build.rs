@@ -37,7 +37,7 @@ impl Inner {
         Ok(())
     }
 
-    pub(super) async fn marked_subnetpools(
+    pub(crate) async fn marked_subnetpools(
         &self,
         pool: &MadePool,
         mark: &str,
@@ -65,7 +65,7 @@ impl Inner {
         Ok(self.networks.put(&row.id, row)?)
     }
 
-    pub(super) async fn marked_networks(&self, row: &NetworkRow) -> openstack::Result<Vec<Network>> {
+    pub(crate) async fn marked_networks(&self, row: &NetworkRow) -> openstack::Result<Vec<Network>> {
         let mut found = self.neutron.list_networks(&[("name", &row.name)]).await?;
         found.retain(|n| n.name == row.name && n.description == description(&row.mark));
         Ok(found)
@@ -132,7 +132,7 @@ impl Inner {
         }
     }
 
-    pub(super) async fn marked_subnets(
+    pub(crate) async fn marked_subnets(
         &self,
         network: &str,
         subnet: &SubnetRow,

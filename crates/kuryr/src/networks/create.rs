@@ -11,6 +11,7 @@ use crate::names;
 use crate::options::{Existing, Options};
 use crate::service::Inner;
 use crate::state::{MadePool, NetworkRow, Phase, PoolRow, SubnetRow, now};
+use crate::swarm::Role;
 use crate::{Error, Result};
 
 /// Docker names a pool to a network within this time, in milliseconds, even when each answer takes its longest.
@@ -57,6 +58,9 @@ impl Range {
 
 impl Inner {
     pub(crate) async fn create_network(&self, request: NetworkRequest) -> Result<()> {
+        if self.settings.global_space.is_some() {
+            return self.create_node_network(request).await;
+        }
         names::check_docker_id("network", &request.id)?;
         let _turn = self.locks.lock("network", &request.id).await;
         if let Some(row) = self.networks.get(&request.id) {
@@ -89,6 +93,8 @@ impl Inner {
             strip: Vec::new(),
             attributes: self.resolve_afresh(&options.port).await?,
             project: None,
+            role: Role::Local,
+            created: now(),
         };
         let made = match self.named_network(&options, &ranges).await? {
             Some(existing) => self.adopt_network(&mut row, &existing, &options, &ranges).await,

@@ -7,6 +7,7 @@ use crate::names;
 use crate::pools::PENDING;
 use crate::service::Inner;
 use crate::state::{NetworkRow, Phase, SubnetRow, is_late, late_until, now};
+use crate::swarm::Role;
 use crate::{Error, Result};
 
 impl Inner {
@@ -77,10 +78,12 @@ impl Inner {
     /// Removes what the record says and then the record. Pools Docker still holds are free for another try.
     pub(crate) async fn dismantle_network(&self, row: NetworkRow) -> Result<()> {
         let row = self.read_again(row).await?;
-        if row.adopted {
-            self.give_back_network(&row).await?;
-        } else {
-            self.remove_own_network(&row).await?;
+        match row.role {
+            Role::Manager => self.dismantle_managed(&row).await?,
+            // What others need, too.
+            Role::Node => {}
+            Role::Local if row.adopted => self.give_back_network(&row).await?,
+            Role::Local => self.remove_own_network(&row).await?,
         }
         for mut pool in self.pools.all(|p| p.network.as_ref() == Some(&row.id)) {
             if pool.released.is_some() {

@@ -11,3 +11,4 @@ mod tags;
 mod unmanaged;
 
 pub(crate) use adopt::taken;
+pub(crate) use subnet_pools::refuse_outside;

@@ -30,7 +30,7 @@ impl Inner {
 }
 
 /// Refuses a range the pool does not hold.
-pub(super) fn refuse_outside(pool: &SubnetPool, range: IpNet) -> Result<()> {
+pub(crate) fn refuse_outside(pool: &SubnetPool, range: IpNet) -> Result<()> {
     if pool.prefixes.iter().any(|prefix| prefix.contains(&range)) {
         return Ok(());
     }

@@ -41,7 +41,7 @@ impl Inner {
 
     /// Adds tags to what others may be tagging too: one request, or one for each tag where Neutron cannot take
     /// several. Repeated once when an answer is lost, as the repetition changes nothing.
-    pub(super) async fn add_tags(&self, kind: Taggable, id: &str, tags: &[String]) -> Result<()> {
+    pub(crate) async fn add_tags(&self, kind: Taggable, id: &str, tags: &[String]) -> Result<()> {
         if !self.keeps_tags(kind).await {
             return Ok(());
         }
@@ -63,7 +63,7 @@ impl Inner {
     }
 
     /// Removes tags; what has them no more, or is no more, is as wanted.
-    pub(super) async fn remove_tags(&self, kind: Taggable, id: &str, tags: &[String]) -> Result<()> {
+    pub(crate) async fn remove_tags(&self, kind: Taggable, id: &str, tags: &[String]) -> Result<()> {
         if !self.keeps_tags(kind).await {
             return Ok(());
         }

@@ -10,7 +10,8 @@ use crate::attributes::Attributes;
 use crate::error::LinkContext;
 use crate::options::{Existing, Options};
 use crate::service::Inner;
-use crate::state::{NetworkRow, Phase, PoolRow, SubnetRow};
+use crate::state::{NetworkRow, Phase, PoolRow, SubnetRow, now};
+use crate::swarm::Role;
 use crate::{Error, Result};
 
 /// Automatic pools of one kind Docker may hold without a network; it asks without end when it dislikes them.
@@ -112,6 +113,8 @@ impl Inner {
             strip: Vec::new(),
             attributes: Attributes::default(),
             project: None,
+            role: Role::Local,
+            created: now(),
         };
         self.networks.put(&network.id, &network)?;
         let built = self.allocate_on(&mut network, source.default_prefixlen, row).await;

@@ -74,7 +74,7 @@ impl Inner {
     }
 
     /// The subnet with exactly that range on an existing network; none if it is still to be made.
-    pub(super) async fn subnet_with(&self, wanted: &Existing, range: IpNet) -> Result<Option<Subnet>> {
+    pub(crate) async fn subnet_with(&self, wanted: &Existing, range: IpNet) -> Result<Option<Subnet>> {
         let network = match wanted {
             Existing::Id(id) => id.clone(),
             Existing::Name(_) => self.existing_network(wanted).await?.id,
@@ -85,7 +85,7 @@ impl Inner {
     }
 
     /// The one subnet of a family of an existing network.
-    pub(super) async fn only_subnet(&self, wanted: &Existing, v6: bool) -> Result<Subnet> {
+    pub(crate) async fn only_subnet(&self, wanted: &Existing, v6: bool) -> Result<Subnet> {
         let network = match wanted {
             Existing::Id(id) => id.clone(),
             Existing::Name(_) => self.existing_network(wanted).await?.id,

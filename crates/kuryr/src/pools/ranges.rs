@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use crate::{Error, Result};
 
 /// `--ip-range` is taken for the subnet, as users of the Python driver expect.
-pub(super) fn explicit(pool: IpNet, sub_pool: Option<IpNet>) -> Result<IpNet> {
+pub(crate) fn explicit(pool: IpNet, sub_pool: Option<IpNet>) -> Result<IpNet> {
     for range in [Some(pool), sub_pool].into_iter().flatten() {
         if range != range.trunc() {
             let reason = format!("bits are set beyond the prefix; write {}", range.trunc());
@@ -25,12 +25,12 @@ pub(super) fn explicit(pool: IpNet, sub_pool: Option<IpNet>) -> Result<IpNet> {
 }
 
 /// An address with the range's prefix length.
-pub(super) fn on(address: Option<IpAddr>, cidr: IpNet) -> Option<IpNet> {
+pub(crate) fn on(address: Option<IpAddr>, cidr: IpNet) -> Option<IpNet> {
     address.and_then(|a| IpNet::new(a, cidr.prefix_len()).ok())
 }
 
 /// First usable address (IPv4), or the one that ends in 1 (IPv6); none where the range has no room for a router.
-pub(super) fn first_usable(cidr: IpNet) -> Option<IpNet> {
+pub(crate) fn first_usable(cidr: IpNet) -> Option<IpNet> {
     if cidr.prefix_len() + 1 >= cidr.max_prefix_len() {
         return None;
     }

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use ipnet::IpNet;
 use openstack::network::{Port, Taggable};
 
 use super::evidence::{Origin, has_all, origin_of};
 use crate::error::CloudContext;
 use crate::service::Inner;
-use crate::state::{Driver, EndpointRow, Originals, Phase, Plug, PortRow, now};
+use crate::state::{Driver, EndpointRow, Originals, Phase, Plug, PortRow};
 use crate::{Error, Result, names};
 
 impl Inner {
@@ -68,28 +67,10 @@ impl Inner {
             return Err(Error::Conflict { what: "port of endpoint", resource: port.id, reason });
         }
         let row = PortRow {
-            id: uuid::Uuid::new_v4().to_string(),
-            phase: Phase::Ready,
-            late_until: None,
-            pool: None,
             network: network.to_owned(),
-            subnet_id: port.fixed_ips.first().map(|ip| ip.subnet_id.clone()).unwrap_or_default(),
-            address: port.fixed_ips.first().map(|ip| IpNet::from(ip.ip_address)),
-            port: Some(port.clone()),
-            originals: None,
-            merged_into: None,
             endpoint: Some(id.to_owned()),
             devices: BTreeSet::from([id.to_owned(), port.device_id.clone()]),
-            groups: BTreeSet::new(),
-            trunk: None,
-            attached: false,
-            spare: false,
-            worn: false,
-            label: None,
-            unrecorded: false,
-            mac: None,
-            refused: Vec::new(),
-            created: now(),
+            ..PortRow::of(port.clone())
         };
         let endpoint = EndpointRow {
             phase: Phase::Ready,

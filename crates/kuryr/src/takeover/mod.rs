@@ -10,3 +10,5 @@ mod endpoints;
 mod evidence;
 mod networks;
 mod pools;
+
+pub(crate) use networks::{subnet_row, taken_row};

@@ -11,7 +11,8 @@ use super::pools::provisional;
 use crate::attributes::Attributes;
 use crate::error::CloudContext;
 use crate::service::Inner;
-use crate::state::{MadePool, NetworkRow, Phase, Strip, SubnetRow};
+use crate::state::{MadePool, NetworkRow, Phase, Strip, SubnetRow, now};
+use crate::swarm::Role;
 use crate::{Error, Result, names};
 
 /// What goes with a network that is recognised.
@@ -30,6 +31,9 @@ impl Inner {
         let _turn = self.locks.lock("network", id).await;
         if self.networks.get(id).is_some() {
             return Ok(());
+        }
+        if self.settings.global_space.is_some() {
+            return self.recognise_node_network(id).await;
         }
         self.take_network(id).await
     }
@@ -50,7 +54,8 @@ impl Inner {
     /// Before the removal of a Docker network that has no record. Docker asks once, so a Neutron that is away is asked
     /// again in the background. The caller holds the network's lock.
     pub(crate) async fn take_network_to_remove(&self, id: &str) -> Result<()> {
-        if self.networks.get(id).is_some() {
+        // Of a swarm network a node has nothing in Neutron.
+        if self.networks.get(id).is_some() || self.settings.global_space.is_some() {
             return Ok(());
         }
         let taken = self.take_network(id).await;
@@ -190,7 +195,7 @@ impl Inner {
 }
 
 /// The record of a network of which nothing is known yet, and with which nothing is removed.
-pub(super) fn taken_row(id: &str, mark: String) -> NetworkRow {
+pub(crate) fn taken_row(id: &str, mark: String) -> NetworkRow {
     NetworkRow {
         id: id.to_owned(),
         phase: Phase::Ready,
@@ -209,10 +214,12 @@ pub(super) fn taken_row(id: &str, mark: String) -> NetworkRow {
         strip: Vec::new(),
         attributes: Attributes::default(),
         project: None,
+        role: Role::Local,
+        created: now(),
     }
 }
 
-pub(super) fn subnet_row(subnet: &Subnet, ours: bool) -> SubnetRow {
+pub(crate) fn subnet_row(subnet: &Subnet, ours: bool) -> SubnetRow {
     let pools = pools_of(subnet);
     SubnetRow {
         name: subnet.name.clone(),

@@ -39,6 +39,7 @@ pub(super) fn pool_row(key: &str, cidr: IpNet, gateway: Option<IpAddr>, bare: bo
         released: None,
         taken: true,
         bare,
+        swarm: false,
     }
 }
 

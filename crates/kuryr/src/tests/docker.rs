@@ -182,6 +182,10 @@ impl Docker {
             row.late_until = Some(1);
             s.networks.put(&row.id, &row).unwrap();
         }
+        for mut row in s.reservations.all(|r| r.late_until.is_some()) {
+            row.late_until = Some(1);
+            s.reservations.put(&row.id, &row).unwrap();
+        }
         for mut row in s.groups.all(|g| g.late_until.is_some()) {
             row.late_until = Some(1);
             s.groups.put(&row.id, &row).unwrap();
@@ -195,6 +199,10 @@ impl Docker {
         for mut row in s.ports.all(|_| true) {
             row.created -= 11 * 60 * 1000;
             s.ports.put(&row.id, &row).unwrap();
+        }
+        for mut row in s.networks.all(|n| n.created > 0) {
+            row.created -= 11 * 60 * 1000;
+            s.networks.put(&row.id, &row).unwrap();
         }
         for mut row in s.pools.all(|_| true) {
             row.created -= 11 * 60 * 1000;
@@ -445,6 +453,7 @@ impl Docker {
             label: None,
             unrecorded: false,
             mac: None,
+            swarm: false,
             refused: Vec::new(),
             created: crate::state::now(),
         };

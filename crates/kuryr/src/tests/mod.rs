@@ -17,5 +17,6 @@ mod operator;
 mod orphans;
 mod recovery;
 mod subnets;
+mod swarm;
 mod tagless;
 mod takeover;

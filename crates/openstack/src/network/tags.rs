@@ -46,6 +46,20 @@ impl Client {
         page::gone_is_success(self.session.send(&call).await)
     }
 
+    /// Removes a tag and tells whether this call did it; of several at once one does. Not repeated, so that a repetition
+    /// does not find the work of the first try.
+    ///
+    /// # Errors
+    /// Those of any call.
+    pub async fn take_tag(&self, kind: Taggable, id: &str, tag: &str) -> Result<bool> {
+        let what = format!("take tag {tag} from");
+        let call = self.tag_call(Method::DELETE, single(kind), &[id, tag], &what, kind, id)?;
+        match self.session.send(&call.once()).await {
+            Err(error) if error.is_not_found() => Ok(false),
+            other => other.map(|_| true),
+        }
+    }
+
     fn tag_call(
         &self,
         method: Method,

@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use docker_plugin::network::{
-    Capabilities, CreateEndpointRequest, CreateEndpointResponse, CreateNetworkRequest, DeleteNetworkRequest,
-    EndpointInterface, EndpointRequest, InterfaceName, IpamData, JoinRequest, JoinResponse, StaticRoute,
+    AllocateNetworkRequest, AllocateNetworkResponse, Capabilities, CreateEndpointRequest,
+    CreateEndpointResponse, CreateNetworkRequest, DeleteNetworkRequest, EndpointInterface, EndpointRequest,
+    FreeNetworkRequest, InterfaceName, IpamData, JoinRequest, JoinResponse, StaticRoute,
 };
 use docker_plugin::{NetworkDriver, PluginError, Scope, options};
-use kuryr::{EndpointRequest as Endpoint, ExposedPort, NetworkRequest, Service};
+use kuryr::{AllocationRequest, EndpointRequest as Endpoint, ExposedPort, NetworkRequest, Service};
 use serde_json::{Map, Value};
 
 use super::{parse, parse_optional, refuse};
@@ -36,6 +37,36 @@ impl NetworkDriver for Networks {
     fn capabilities(&self) -> Capabilities {
         // Neutron's networks span hosts even where Docker's are local.
         Capabilities { scope: self.scope, connectivity_scope: Some(Scope::Global), gw_alloc_checker: false }
+    }
+
+    async fn allocate_network(
+        &self,
+        request: AllocateNetworkRequest,
+    ) -> Result<AllocateNetworkResponse, PluginError> {
+        if self.scope == Scope::Local {
+            return Err(PluginError::new(
+                "networks of this plugin have local scope; set capability_scope = global, or use --config-from",
+            ));
+        }
+        let ranges = |data: &[IpamData]| {
+            data.iter().map(|d| parse("the subnet", &d.pool)).collect::<Result<Vec<_>, _>>()
+        };
+        let allocation = AllocationRequest {
+            id: request.network_id,
+            options: request.options.to_text(),
+            ipv4: ranges(&request.ipv4_data)?,
+            ipv6: ranges(&request.ipv6_data)?,
+        };
+        let options = self.service.allocate_network(allocation).await.map_err(refuse)?;
+        Ok(AllocateNetworkResponse { options })
+    }
+
+    async fn free_network(&self, request: FreeNetworkRequest) -> Result<(), PluginError> {
+        // Where networks are local nobody has allocated one.
+        if self.scope == Scope::Local {
+            return Ok(());
+        }
+        self.service.free_network(&request.network_id).await.map_err(refuse)
     }
 
     async fn create_network(&self, request: CreateNetworkRequest) -> Result<(), PluginError> {

@@ -46,6 +46,11 @@ impl NetworkPlugin {
         let timeout = loaded.integer("neutron", "vif_plugging_timeout")?.unwrap_or_default();
         let defaults = kuryr::Settings::default();
         let guest = guest::read(loaded, place)?;
+        let scope = match text(loaded, "DEFAULT", "capability_scope")?.as_str() {
+            "global" => Scope::Global,
+            _ => Scope::Local,
+        };
+        let [local_space, global_space] = spaces(loaded, scope)?;
         let service = kuryr::Settings {
             host: host(loaded)?,
             enable_dhcp: loaded.bool("neutron", "enable_dhcp")?,
@@ -68,11 +73,8 @@ impl NetworkPlugin {
             script_vif_types: loaded.list("binding", "script_vif_types")?.iter().cloned().collect(),
             use_network_project: loaded.bool("neutron", "use_network_project")?,
             guest: guest.clone(),
+            global_space: Some(global_space.clone()).filter(|_| scope == Scope::Global),
             ..defaults
-        };
-        let scope = match text(loaded, "DEFAULT", "capability_scope")?.as_str() {
-            "global" => Scope::Global,
-            _ => Scope::Local,
         };
         Ok(Self {
             service,
@@ -82,9 +84,11 @@ impl NetworkPlugin {
             tcp: tcp::network(loaded, place)?,
             face: FaceSettings {
                 scope,
-                local_space: text(loaded, "DEFAULT", "local_default_address_space")?,
-                global_space: text(loaded, "DEFAULT", "global_default_address_space")?,
-                requires_mac_address: guest::takes_macs(guest.as_ref())
+                local_space,
+                global_space,
+                // A swarm's manager has no MAC, and the port has one before a node sees it.
+                requires_mac_address: scope == Scope::Local
+                    && guest::takes_macs(guest.as_ref())
                     && loaded.bool("DEFAULT", "requires_mac_address")?,
             },
         })
@@ -102,14 +106,37 @@ fn host_paths(loaded: &Loaded) -> Result<kuryr::HostPaths, Error> {
     })
 }
 
+/// What both address spaces are called by default.
+const NO_SPACE: &str = "no_address_space";
+
+/// Names of the local and the global address space. With local scope they are best equal: Docker then looks for no overlap
+/// of a range with this host's. With global scope they tell a manager's request from a node's.
+fn spaces(loaded: &Loaded, scope: Scope) -> Result<[String; 2], Error> {
+    let local = text(loaded, "DEFAULT", "local_default_address_space")?;
+    let global = text(loaded, "DEFAULT", "global_default_address_space")?;
+    let named = |space: String, instead: &str| {
+        if scope == Scope::Global && space == NO_SPACE { instead.to_owned() } else { space }
+    };
+    Ok([named(local, "kuryr_local"), named(global, "kuryr_global")])
+}
+
 /// What the file asks for and this release does not do.
 pub(super) fn unserved(loaded: &Loaded, place: &str) -> Result<Vec<String>, Error> {
     let mut unserved = Vec::new();
     if text(loaded, "DEFAULT", "capability_scope")? == "global" {
-        unserved.push(format!(
-            "[DEFAULT] capability_scope = global in {place} is not served yet: this release makes networks of local \
-             scope"
-        ));
+        let [local, global] = spaces(loaded, Scope::Global)?;
+        if local == global {
+            unserved.push(format!(
+                "[DEFAULT] local_default_address_space and global_default_address_space are both {local} in {place}: \
+                 with capability_scope = global they must differ; leave both out"
+            ));
+        }
+        if guest::read(loaded, place)?.is_some() {
+            unserved.push(format!(
+                "[DEFAULT] capability_scope = global in {place} is not served inside a virtual machine: leave it at \
+                 local and create swarm networks with --config-from"
+            ));
+        }
     }
     Ok(unserved)
 }

@@ -12,4 +12,5 @@ mod peer;
 mod rig;
 mod serving;
 mod status;
+mod swarm;
 mod tls;

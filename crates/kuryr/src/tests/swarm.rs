@@ -3,6 +3,7 @@
 mod faults;
 mod holders;
 mod life;
+mod local;
 mod managers;
 mod nodes;
 mod orphans;

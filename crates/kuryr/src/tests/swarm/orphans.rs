@@ -88,6 +88,7 @@ async fn the_hold_of_a_host_that_is_gone_ends_only_when_nothing_is_bound_there()
     }
     // It was about to give it up when it died.
     let port = only(&manager).id;
+    manager.world.cloud.lock().unwrap().links.remove(&names::host_link(&port));
     manager.change_port(&port, |port| {
         port.host_id = Some(String::new());
         port.device_owner = "kuryr:swarm".to_owned();

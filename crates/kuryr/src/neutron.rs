@@ -14,6 +14,8 @@ use openstack::network::{
 #[async_trait]
 pub trait Neutron: Send + Sync {
     async fn inventory(&self, kind: Taggable, filters: &[(&str, &str)]) -> Result<Vec<Listed>>;
+    /// The project of the credentials; from the token, so usually no request.
+    async fn own_project(&self) -> Result<Option<String>>;
     async fn extensions(&self) -> Result<BTreeSet<String>>;
     async fn list_networks(&self, filters: &[(&str, &str)]) -> Result<Vec<Network>>;
     async fn get_network(&self, id: &str) -> Result<Network>;

@@ -17,6 +17,10 @@ impl Neutron for Client {
         Self::inventory(self, kind, filters).await
     }
 
+    async fn own_project(&self) -> Result<Option<String>> {
+        Self::own_project(self).await
+    }
+
     async fn extensions(&self) -> Result<BTreeSet<String>> {
         Self::extensions(self).await
     }

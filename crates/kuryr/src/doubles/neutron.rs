@@ -58,6 +58,10 @@ impl Neutron for Process {
         .await
     }
 
+    async fn own_project(&self) -> Result<Option<String>> {
+        Ok(Some("p".to_owned()))
+    }
+
     async fn extensions(&self) -> Result<BTreeSet<String>> {
         self.call("GET extensions", |c| Ok(c.extensions.clone())).await
     }
@@ -65,6 +69,7 @@ impl Neutron for Process {
     async fn list_networks(&self, filters: &[(&str, &str)]) -> Result<Vec<Network>> {
         let field = |n: &Network, key: &str| match key {
             "name" => n.name.clone(),
+            "project_id" => n.project_id.clone(),
             _ => panic!("filter {key}"),
         };
         self.call("GET networks", |c| {
@@ -124,10 +129,17 @@ impl Neutron for Process {
     }
 
     async fn list_subnets(&self, filters: &[(&str, &str)]) -> Result<Vec<Subnet>> {
+        let projects: std::collections::BTreeMap<String, String> = {
+            let cloud = self.world.cloud.lock().unwrap();
+            cloud.networks.values().map(|n| (n.id.clone(), n.project_id.clone())).collect()
+        };
+        let project = |network: &str| projects.get(network).cloned().unwrap_or_default();
         let field = |s: &Subnet, key: &str| match key {
             "name" => s.name.clone(),
             "network_id" => s.network_id.clone(),
             "cidr" => s.cidr.to_string(),
+            // That of its network, in this world.
+            "project_id" => project(&s.network_id),
             _ => panic!("filter {key}"),
         };
         self.call("GET subnets", |c| {

@@ -50,10 +50,17 @@ impl Inner {
     }
 
     async fn made_for(&self, tag: &str) -> Result<Vec<Network>> {
-        let found = self.neutron.list_networks(&[("tags", tag)]).await;
-        let mut found = found.doing("find networks made for", tag)?;
+        let project = self.own_project().await?;
+        let mut filters = vec![("tags", tag)];
+        filters.extend(project.iter().map(|id| ("project_id", id.as_str())));
+        let mut found = self.neutron.list_networks(&filters).await.doing("find networks made for", tag)?;
         found.retain(|n| super::is_made(&n.description) && n.tags.iter().any(|has| has == tag));
         Ok(found)
+    }
+
+    /// Whose swarm this is: an administrator sees those of other projects, too.
+    pub(super) async fn own_project(&self) -> Result<Option<String>> {
+        self.neutron.own_project().await.doing("find the project of", "the credentials")
     }
 
     async fn its_subnet(&self, network: &Network, row: &SubnetRow) -> Result<Option<Subnet>> {

@@ -66,7 +66,9 @@ impl Inner {
         if let Some(network) = &options.network {
             return self.subnet_with(network, range).await?.ok_or_else(absent);
         }
-        let filters = [("cidr", text.as_str()), ("tags", SUBNET)];
+        let project = self.own_project().await?;
+        let mut filters = vec![("cidr", text.as_str()), ("tags", SUBNET)];
+        filters.extend(project.iter().map(|id| ("project_id", id.as_str())));
         let mut found = self.neutron.list_subnets(&filters).await.doing("find the subnet of range", &text)?;
         found.retain(|s| s.cidr.trunc() == range && s.tags.iter().any(|tag| tag == SUBNET));
         if found.len() > 1 {

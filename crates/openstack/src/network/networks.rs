@@ -15,6 +15,14 @@ impl Client {
         self.list("/networks", "networks", "list networks", filters).await
     }
 
+    /// The project of the credentials: an administrator's lists hold those of all.
+    ///
+    /// # Errors
+    /// Those of the identity service.
+    pub async fn own_project(&self) -> Result<Option<String>> {
+        self.session.project_id().await
+    }
+
     /// One network.
     ///
     /// # Errors

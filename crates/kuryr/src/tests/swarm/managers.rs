@@ -225,3 +225,17 @@ async fn what_was_made_for_a_network_that_never_came_is_given_up() {
     assert_eq!(manager.world.snapshot().networks.len(), 1);
     assert!(manager.service.inner.networks.all(|_| true).is_empty());
 }
+
+#[tokio::test]
+async fn a_swarm_of_another_project_that_an_administrator_sees_is_another_one() {
+    let manager = node("node-1");
+    let theirs = create(&manager, ID, RANGE, &[], &[]).await.unwrap();
+    let network = theirs.options["neutron.net.uuid"].clone();
+    manager.world.cloud.lock().unwrap().networks.get_mut(&network).unwrap().project_id = "q".to_owned();
+    let other = beside(&manager, "node-1");
+    let text = refusal(pool(&other, LOCAL, RANGE, &[]).await);
+    assert!(text.contains("does not exist"), "{text}");
+    let ours = create(&other, "0therther0therther0therth", RANGE, &[], &[]).await.unwrap();
+    assert_ne!(ours.options["neutron.net.uuid"], network);
+    arrive(&other, "0therther0therther0therth", &ours, &[]).await.unwrap();
+}

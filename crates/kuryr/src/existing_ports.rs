@@ -11,6 +11,9 @@ use crate::service::{Inner, settle};
 use crate::state::{Originals, Phase, PortRow};
 use crate::{Error, Result, names};
 
+/// How often a port that changes is looked at before it counts as somebody's.
+const LOOKS: u32 = 4;
+
 /// How a port came to be free for us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Free {
@@ -50,23 +53,41 @@ impl Inner {
             }
             return Err(taken(address, &port));
         }
-        let Some(free) = self.freedom(&port).await else { return Err(taken(address, &port)) };
-        // Before the first change, so that it can be given back whatever happens.
-        row.originals = Some(Originals::of(&port));
-        row.port = Some(port.clone());
-        self.ports.put(&row.id, row)?;
-        let bound = self.bind_existing(row, wish, address, &port, free).await?;
+        let bound = self.grip(row, wish, place, port).await?;
+        let id = bound.id.clone();
         let checked = self.binding().check(&bound);
         row.port = Some(bound);
         checked?;
-        let tagged = self.neutron.add_tag(Taggable::Port, &port.id, names::PORT_EXISTING).await;
+        let tagged = self.neutron.add_tag(Taggable::Port, &id, names::PORT_EXISTING).await;
         let tagged = match tagged {
             Err(e) if e.effect_unknown() => {
-                self.neutron.add_tag(Taggable::Port, &port.id, names::PORT_EXISTING).await
+                self.neutron.add_tag(Taggable::Port, &id, names::PORT_EXISTING).await
             }
             other => other,
         };
-        tagged.doing("tag port", &port.id)
+        tagged.doing("tag port", &id)
+    }
+
+    /// Binds the port, looking again when it changed since we looked: its agent may just have told that it is down after its
+    /// former use. Whoever else took it meanwhile keeps it.
+    async fn grip(&self, row: &mut PortRow, wish: &Wish<'_>, place: &Place, mut port: Port) -> Result<Port> {
+        let mut looks = 1;
+        loop {
+            let address = named_address(wish, place, &port)?;
+            let Some(free) = self.freedom(&port).await else { return Err(taken(address, &port)) };
+            // Before the first change, so that it can be given back whatever happens.
+            row.originals = Some(Originals::of(&port));
+            row.port = Some(port.clone());
+            self.ports.put(&row.id, row)?;
+            match self.bind_existing(row, wish, &port, free).await {
+                Err(e) if e.is_stale_revision() && looks < LOOKS => {
+                    port = self.neutron.get_port(&port.id).await.doing("get port", &port.id)?;
+                    looks += 1;
+                }
+                Err(e) if e.is_stale_revision() => return Err(taken(address, &port)),
+                other => return other.doing("bind existing port", &port.id),
+            }
+        }
     }
 
     /// Everything that is wanted of it, in one request; none if it is all so already.
@@ -74,10 +95,9 @@ impl Inner {
         &self,
         row: &PortRow,
         wish: &Wish<'_>,
-        address: IpAddr,
         port: &Port,
         free: Free,
-    ) -> Result<Port> {
+    ) -> openstack::Result<Port> {
         let attributes = &wish.network.attributes;
         let unused = free == Free::Unused;
         let groups = Some(attributes.groups(port)).filter(|groups| *groups != port.security_groups);
@@ -103,10 +123,7 @@ impl Inner {
             let now = self.neutron.get_port(&port.id).await?;
             Ok(Some(now).filter(|p| fits(p, &update)))
         };
-        match settle(bound, look).await {
-            Err(e) if e.is_stale_revision() => Err(taken(address, port)),
-            other => other.doing("bind existing port", &port.id),
-        }
+        settle(bound, look).await
     }
 
     /// Nobody uses the port: no owner, device or host; or it was prepared for a container on this very host (as

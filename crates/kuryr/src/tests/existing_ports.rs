@@ -156,6 +156,20 @@ async fn both_addresses_of_an_existing_dual_stack_port_may_be_named() {
 }
 
 #[tokio::test]
+async fn a_port_its_agent_touches_meanwhile_is_used_all_the_same() {
+    let (mut docker, network, port) = with_port().await;
+    docker.run(&network, &Run::default()).await.unwrap();
+    let found = docker.world.snapshot();
+    // GET ports, then the PUT.
+    docker.world.arm(2, Fault::Stir);
+    let container = docker.run(&network, &at(ADDRESS)).await.unwrap();
+    docker.world.disarm();
+    assert_eq!(docker.port_at(container.addresses[0].1).unwrap().id, port.id);
+    docker.stop(&container).await.unwrap();
+    assert_eq!(docker.world.snapshot(), found);
+}
+
+#[tokio::test]
 async fn a_port_its_agent_touches_meanwhile_is_given_back_all_the_same() {
     let (mut docker, network, _) = with_port().await;
     let found = docker.world.snapshot();

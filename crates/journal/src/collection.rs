@@ -52,7 +52,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     ///
     /// # Errors
     /// [`Error::Key`], [`Error::Encode`], or [`Error::Io`] (full disk, read-only file system); the previous
-    /// entry, if any, is then still in place.
+    /// entry, if any, is then still in place, unless only the directory could not be synced: [`Collection::get`] tells.
     pub fn put(&self, key: &str, entry: &T) -> Result<()> {
         check_key(key)?;
         let path = self.file(key);

@@ -11,7 +11,7 @@ use crate::debian;
 use crate::engine::{Engine, engine};
 use crate::exec::{Cargo, say, target_dir};
 use crate::lab::{self, Part};
-use crate::package::Deb;
+use crate::package::{self, Deb};
 
 /// The generations that are tested when none is named: the machine's own and Debian 13's.
 const DEFAULT_ENGINES: [&str; 2] = ["machine", LAB_ENGINE];
@@ -32,6 +32,9 @@ pub(crate) struct Test {
     /// Only the behaviour suite.
     #[arg(long)]
     behaviour: bool,
+    /// Instead, Docker's managed plugins, which are packaged for it.
+    #[arg(long, conflicts_with_all = ["clouds", "behaviour"])]
+    managed: bool,
     /// Only tests whose name contains this.
     filter: Option<String>,
 }
@@ -49,6 +52,9 @@ impl Test {
     pub(crate) fn run(self) -> Result<()> {
         debian::install(debian::HOST)?;
         Cargo::new("build").args(["--locked", "--bin", "kuryr"]).run()?;
+        if self.managed {
+            return managed(&self.engines, self.filter.as_deref());
+        }
         if !self.behaviour {
             debian::install(debian::TESTS)?;
             Cargo::new("test")
@@ -67,6 +73,24 @@ impl Test {
         }
         Ok(())
     }
+}
+
+/// The managed plugins in each engine.
+fn managed(engines: &[String], filter: Option<&str>) -> Result<()> {
+    package::plugin::package(&[], true)?;
+    let engines = if engines.is_empty() { &DEFAULT_ENGINES.map(str::to_owned) } else { engines };
+    for word in engines {
+        let root = match engine(word)? {
+            Engine::Machine => PathBuf::new(),
+            Engine::Root(path) => path,
+        };
+        say(&format!("Managed plugins in Docker `{word}`"));
+        behave(["--test", "managed"].iter(), filter)
+            .env("KURYR_TEST_ROOT", root)
+            .env("KURYR_TEST_PLUGINS", target_dir().join("plugin"))
+            .run()?;
+    }
+    Ok(())
 }
 
 /// With `real`, real services follow: then the lab's engine does here only what it cannot do there.

@@ -27,6 +27,13 @@ pub const HOST: &[Package] = &[
     ("ca-certificates", "/etc/ssl/certs/ca-certificates.crt"),
 ];
 
+/// What building a program that needs no library of its host takes.
+pub const PACKAGING: &[Package] = &[
+    ("musl-tools", "/usr/bin/musl-gcc"),
+    ("binutils", "/usr/bin/strip"),
+    ("ca-certificates", "/etc/ssl/certs/ca-certificates.crt"),
+];
+
 /// What unpacking another release needs.
 pub const BOOTSTRAP: &[Package] = &[("debootstrap", "/usr/sbin/debootstrap")];
 

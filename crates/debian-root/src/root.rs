@@ -11,6 +11,10 @@ use crate::program::{Program, say};
 const ROOT_PACKAGES: &str = "docker.io,iptables,iproute2,nftables,busybox-static,ca-certificates,procps,\
                              e2fsprogs,xfsprogs,btrfs-progs";
 
+/// Programs for volumes and shares: filesystems, NFS, CIFS, iSCSI, multipath.
+const STORAGE_PACKAGES: &str =
+    "e2fsprogs,xfsprogs,btrfs-progs,nfs-common,cifs-utils,open-iscsi,multipath-tools,ca-certificates";
+
 /// Where roots lie: `KURYR_LAB`, or `/var/lib/kuryr-lab/roots`.
 #[must_use]
 pub fn home() -> PathBuf {
@@ -28,16 +32,28 @@ pub fn package_cache() -> PathBuf {
 /// # Errors
 /// When it cannot be unpacked.
 pub fn root(suite: &str) -> Result<PathBuf> {
-    let dir = home().join(suite);
-    if dir.join("usr/sbin/dockerd").exists() {
+    let docker_cli = if suite == "bookworm" { "" } else { ",docker-cli" };
+    unpack(suite, suite, &format!("{ROOT_PACKAGES}{docker_cli}"), "usr/sbin/dockerd")
+}
+
+/// An unpacked root of Debian 13 with the programs that are started for volumes and shares, for a plugin that has its own; made once,
+/// kept for later runs.
+///
+/// # Errors
+/// When it cannot be unpacked.
+pub fn storage_root() -> Result<PathBuf> {
+    unpack("trixie", "storage", STORAGE_PACKAGES, "usr/sbin/multipath")
+}
+
+/// Unpacks a release with packages into the directory of that name, unless `witness` is in it.
+fn unpack(suite: &str, name: &str, packages: &str, witness: &str) -> Result<PathBuf> {
+    let dir = home().join(name);
+    if dir.join(witness).exists() {
         return Ok(dir);
     }
-    say(&format!(
-        "Unpacking Debian {suite} with its Docker engine into {} (once, about a minute)",
-        dir.display()
-    ));
+    say(&format!("Unpacking Debian {suite} into {} (once, about a minute)", dir.display()));
     install(BOOTSTRAP)?;
-    let part = home().join(format!("{suite}.part"));
+    let part = home().join(format!("{name}.part"));
     if part.exists() {
         std::fs::remove_dir_all(&part)
             .with_context(|| format!("remove the unfinished {}", part.display()))?;
@@ -45,11 +61,10 @@ pub fn root(suite: &str) -> Result<PathBuf> {
     std::fs::create_dir_all(package_cache())?;
     let named = PathBuf::from("/usr/share/debootstrap/scripts").join(suite);
     let script = if named.exists() { named } else { "/usr/share/debootstrap/scripts/sid".into() };
-    let docker_cli = if suite == "bookworm" { "" } else { ",docker-cli" };
     Program::contained("debootstrap")
         .arg("--variant=minbase")
         .arg(format!("--cache-dir={}", package_cache().display()))
-        .arg(format!("--include={ROOT_PACKAGES}{docker_cli}"))
+        .arg(format!("--include={packages}"))
         .arg(suite)
         .arg(&part)
         .arg(mirror()?)

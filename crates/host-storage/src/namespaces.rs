@@ -43,6 +43,7 @@ pub(crate) fn usage_of(mountpoint: &Path, shows: impl Fn(&Mount) -> bool) -> Res
 fn users(own: &[Mount], tables: &[Table], mountpoint: &Path, shows: impl Fn(&Mount) -> bool) -> Usage {
     let ours: Vec<_> = own.iter().filter(|m| shows(m)).collect();
     let our_mount = ours.iter().rev().find(|m| m.mountpoint == mountpoint);
+    let our_parent = our_mount.and_then(|ours| own.iter().find(|m| m.id == ours.parent));
     let mut usage = Usage { mounted: our_mount.is_some(), others: Vec::new() };
     for mount in &ours {
         if our_mount.is_none_or(|m| m.id != mount.id) {
@@ -51,7 +52,13 @@ fn users(own: &[Mount], tables: &[Table], mountpoint: &Path, shows: impl Fn(&Mou
     }
     for table in tables {
         for mount in table.mounts.iter().filter(|m| shows(m)) {
-            if !our_mount.is_some_and(|m| m.id == mount.id || is_propagated_copy(m, mount)) {
+            let goes_with_ours = |ours: &Mount| {
+                let parent = table.mounts.iter().find(|m| m.id == mount.parent);
+                ours.id == mount.id
+                    || is_propagated_copy(ours, mount)
+                    || is_copy_elsewhere((ours, our_parent), (mount, parent))
+            };
+            if !our_mount.is_some_and(|ours| goes_with_ours(ours)) {
                 usage.others.push(format!("process {} at {}", table.pid, mount.mountpoint.display()));
             }
         }
@@ -64,6 +71,22 @@ fn is_propagated_copy(ours: &Mount, other: &Mount) -> bool {
         && (other.shared == ours.shared || other.master == ours.shared)
         && other.mountpoint == ours.mountpoint
         && other.root == ours.root
+}
+
+/// The same where the shared directory itself is shown in two places, as that of a plugin with a root of its own is: the
+/// kernel unmounts what stands at the same place of a peer of the mount that ours stands on.
+fn is_copy_elsewhere(ours: (&Mount, Option<&Mount>), other: (&Mount, Option<&Mount>)) -> bool {
+    let place = |(mount, parent): (&Mount, Option<&Mount>)| {
+        let parent = parent?;
+        let below = mount.mountpoint.strip_prefix(&parent.mountpoint).ok()?;
+        Some((parent.device, parent.root.join(below)))
+    };
+    let (Some(here), Some(there)) = (ours.1, other.1) else { return false };
+    here.shared.is_some()
+        && (there.shared == here.shared || there.master == here.shared)
+        && place(ours).is_some()
+        && place(ours) == place(other)
+        && ours.0.root == other.0.root
 }
 
 fn names_device(source: &Path, number: DeviceNumber) -> bool {
@@ -126,6 +149,34 @@ fn is_gone(error: &std::io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A plugin sees its volumes below `/fuxi/data`, its host below a directory of the plugin's.
+    #[test]
+    fn a_copy_in_the_same_shared_directory_goes_away_with_ours_wherever_that_is_shown() {
+        let parse = |text: &str| mountinfo::parse(text.as_bytes()).unwrap();
+        let own = parse(
+            "2 1 8:1 /p/data /fuxi/data rw shared:7 - ext4 /dev/sda1 rw\n\
+                         3 2 7:0 / /fuxi/data/v rw shared:9 - ext4 /dev/loop0 rw\n",
+        );
+        let shows = |m: &Mount| m.kind == "ext4" && m.source == Path::new("/dev/loop0");
+        let others = |text: &str| {
+            let tables = [Table { pid: 1, mounts: parse(text) }];
+            users(&own, &tables, Path::new("/fuxi/data/v"), shows).others.len()
+        };
+        let host = "12 11 8:1 /p/data /var/p/data rw shared:7 - ext4 /dev/sda1 rw\n";
+        assert_eq!(others(&format!("{host}13 12 7:0 / /var/p/data/v rw shared:9 - ext4 /dev/loop0 rw\n")), 0);
+        // Elsewhere in that directory, or a part of the volume: somebody else's.
+        assert_eq!(others(&format!("{host}13 12 7:0 / /var/p/data/w rw shared:9 - ext4 /dev/loop0 rw\n")), 1);
+        assert_eq!(
+            others(&format!("{host}13 12 7:0 /sub /var/p/data/v rw shared:9 - ext4 /dev/loop0 rw\n")),
+            1
+        );
+        // A container's: nothing of its parent is shared with us.
+        let container = "22 21 0:9 / / rw - overlay overlay rw\n";
+        assert_eq!(others(&format!("{container}23 22 7:0 / /data rw - ext4 /dev/loop0 rw\n")), 1);
+        let private = "12 11 8:1 /p/data /var/p/data rw - ext4 /dev/sda1 rw\n";
+        assert_eq!(others(&format!("{private}13 12 7:0 / /var/p/data/v rw - ext4 /dev/loop0 rw\n")), 1);
+    }
 
     #[test]
     fn a_process_that_cannot_be_looked_at_is_not_taken_for_one_without_mounts() {

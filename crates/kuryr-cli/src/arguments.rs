@@ -52,6 +52,10 @@ pub(crate) struct ConfigSources {
     /// Directory with more `*.conf` files for the volume plugin; may be repeated.
     #[arg(long = "fuxi-config-dir", value_name = "DIRECTORY")]
     pub(crate) fuxi_dirs: Vec<PathBuf>,
+    /// Do without files where none is found: defaults and what the environment says are enough. Docker's managed plugins
+    /// are set up that way.
+    #[arg(long)]
+    pub(crate) from_environment: bool,
 }
 
 #[derive(Debug, Args)]
@@ -64,6 +68,9 @@ pub(crate) struct ServeArguments {
     /// Where Docker looks for plugins' sockets.
     #[arg(long, value_name = "DIRECTORY", default_value = "/run/docker/plugins")]
     pub(crate) plugin_dir: PathBuf,
+    /// Serve all of it as one plugin, on one socket of this name.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) as_one: Option<String>,
     /// Serve TCP without client certificates, or plain, on addresses that others can reach too: whoever reaches the port
     /// then owns this host.
     #[arg(long)]

@@ -84,7 +84,7 @@ impl AsFd for NetNs {
 /// `work` makes stay in the namespace.
 ///
 /// # Errors
-/// `EPERM` without `CAP_SYS_ADMIN`, or that no thread can be made. A panic of `work` goes on in the caller.
+/// `EPERM` without `CAP_SYS_ADMIN` unless it is the caller's own namespace, or that no thread can be made. A panic of `work` goes on in the caller.
 pub fn run_in<T: Send>(netns: &NetNs, work: impl FnOnce() -> T + Send) -> io::Result<T> {
     run_in_fd(netns.fd(), work)
 }
@@ -95,9 +95,18 @@ pub fn run_in<T: Send>(netns: &NetNs, work: impl FnOnce() -> T + Send) -> io::Re
 /// As [`run_in`]; `EINVAL` when the descriptor is not a network namespace.
 pub fn run_in_fd<T: Send>(netns: BorrowedFd<'_>, work: impl FnOnce() -> T + Send) -> io::Result<T> {
     visit(move || -> io::Result<T> {
-        move_into_link_name_space(netns, Some(LinkNameSpaceType::Network))?;
+        // Even to stay where one is takes CAP_SYS_ADMIN, if one asks for it.
+        if !is_here(netns)? {
+            move_into_link_name_space(netns, Some(LinkNameSpaceType::Network))?;
+        }
         Ok(work())
     })?
+}
+
+/// Whether the calling thread is in that namespace.
+fn is_here(netns: BorrowedFd<'_>) -> io::Result<bool> {
+    let (there, here) = (rustix::fs::fstat(netns)?, rustix::fs::stat("/proc/thread-self/ns/net")?);
+    Ok((there.st_dev, there.st_ino) == (here.st_dev, here.st_ino))
 }
 
 fn visit<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {

@@ -2,6 +2,7 @@
 
 mod deb;
 mod oci;
+pub(crate) mod plugin;
 mod static_binary;
 mod tree;
 
@@ -22,6 +23,15 @@ pub(crate) enum Package {
     Static,
     /// An image with that file, as a directory in OCI's image layout.
     Oci(oci::Oci),
+    /// Docker's managed plugins, as directories for `docker plugin create`; see `docs/plugins.md`.
+    Plugin {
+        /// Only these; without it all: `kuryr` has networks, `fuxi` volumes, `openstack` both.
+        #[arg(value_enum)]
+        which: Vec<plugin::Kind>,
+        /// Not optimised: built sooner, for tests.
+        #[arg(long)]
+        debug: bool,
+    },
 }
 
 impl Package {
@@ -30,6 +40,12 @@ impl Package {
             Self::Deb(deb) => deb.make()?,
             Self::Static => static_binary::make()?,
             Self::Oci(oci) => oci.make()?,
+            Self::Plugin { which, debug } => {
+                for directory in plugin::package(&which, debug)? {
+                    say(&format!("Made {}", directory.display()));
+                }
+                return Ok(());
+            }
         };
         say(&format!("Made {}", made.display()));
         Ok(())

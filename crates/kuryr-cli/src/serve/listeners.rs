@@ -27,7 +27,8 @@ pub(crate) fn bind(
         let ours = |name: &str| name == plugin.name() || name.strip_suffix(".socket") == Some(plugin.name());
         let (mine, others): (Vec<_>, Vec<_>) = passed.into_iter().partition(|socket| ours(socket.name()));
         passed = others;
-        let tcp = configuration.tcp(plugin.name());
+        // All of it as one plugin: where the networks' configuration says.
+        let tcp = configuration.tcp(if args.as_one.is_some() { "kuryr" } else { plugin.name() });
         let has_tcp = mine.iter().any(ActivatedSocket::is_tcp);
         for socket in mine {
             let tls = if socket.is_tcp() { tcp.and_then(|t| t.tls.as_ref()) } else { None };

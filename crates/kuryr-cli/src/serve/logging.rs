@@ -9,15 +9,21 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::error::Error;
-use crate::settings::Logging;
+use crate::settings::{Level, Logging};
 
 /// Our own crates; others speak up only to warn.
 const OURS: [&str; 9] =
     ["kuryr", "fuxi", "openstack", "docker_plugin", "host_net", "host_storage", "journal", "devcloud", "os"];
 
 pub(crate) fn start(logging: &Logging) -> Result<(), Error> {
-    let level = if logging.debug { LevelFilter::DEBUG } else { LevelFilter::INFO };
-    let targets = Targets::new().with_default(LevelFilter::WARN).with_targets(OURS.map(|name| (name, level)));
+    let level = match logging.least {
+        _ if logging.debug => LevelFilter::DEBUG,
+        Level::Info => LevelFilter::INFO,
+        Level::Warning => LevelFilter::WARN,
+        Level::Error => LevelFilter::ERROR,
+    };
+    let others = level.min(LevelFilter::WARN);
+    let targets = Targets::new().with_default(others).with_targets(OURS.map(|name| (name, level)));
     let writer = match &logging.file {
         None => BoxMakeWriter::new(std::io::stderr),
         Some(path) => {

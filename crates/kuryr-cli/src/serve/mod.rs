@@ -32,7 +32,7 @@ pub(crate) async fn run(args: ServeArguments) -> Result<(), Error> {
     logging::start(&configuration.logging)?;
     // The journal is locked before a socket is touched: a second process must not take the first one's away.
     let services = services::open(&configuration)?;
-    let plugins = services.plugins(&configuration);
+    let plugins = services.plugins(&configuration, args.as_one.as_deref());
     let served = listeners::bind(plugins, &configuration, &args)?;
     let stop = CancellationToken::new();
     let mut reporters = JoinSet::new();

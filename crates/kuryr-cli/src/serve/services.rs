@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use docker_plugin::Plugin;
+use docker_plugin::{Plugin, PluginBuilder};
 use journal::StateDir;
 use openstack::{Session, block_storage, compute, network, shared_file_systems};
 
@@ -99,19 +99,28 @@ impl Services {
         Ok(state)
     }
 
-    /// The plugins Docker talks to.
-    pub(crate) fn plugins(&self, configuration: &Configuration) -> Vec<Plugin> {
-        let mut plugins = Vec::new();
-        if let (Some(service), Some(settings)) = (&self.network, &configuration.network) {
-            plugins.push(
-                Plugin::builder("kuryr")
-                    .network(Arc::new(Networks::new(service.clone(), settings)))
-                    .ipam(Arc::new(Ipam::new(service.clone(), settings)))
-                    .build(),
-            );
+    /// The plugins Docker talks to: one each for networks and volumes, or `one` of that name for both.
+    pub(crate) fn plugins(&self, configuration: &Configuration, one: Option<&str>) -> Vec<Plugin> {
+        let network = self.network.as_ref().zip(configuration.network.as_ref());
+        let networks = |builder: PluginBuilder| match network {
+            Some((service, settings)) => builder
+                .network(Arc::new(Networks::new(service.clone(), settings)))
+                .ipam(Arc::new(Ipam::new(service.clone(), settings))),
+            None => builder,
+        };
+        let volumes = |builder: PluginBuilder| match &self.volume {
+            Some(service) => builder.volume(Arc::new(Volumes::new(service.clone()))),
+            None => builder,
+        };
+        if let Some(name) = one {
+            return vec![volumes(networks(Plugin::builder(name))).build()];
         }
-        if let Some(service) = &self.volume {
-            plugins.push(Plugin::builder("fuxi").volume(Arc::new(Volumes::new(service.clone()))).build());
+        let mut plugins = Vec::new();
+        if network.is_some() {
+            plugins.push(networks(Plugin::builder("kuryr")).build());
+        }
+        if self.volume.is_some() {
+            plugins.push(volumes(Plugin::builder("fuxi")).build());
         }
         plugins
     }

@@ -1,8 +1,9 @@
-//! Where credentials come from: the plugin's own section, else `clouds.yaml`, else `OS_*`.
+//! Where credentials come from: the plugin's own section, else `SERVICE_*` and their like, else `clouds.yaml`, else `OS_*`.
 
 use openstack::AuthSettings;
 use oslo_config::Loaded;
 
+use super::environment;
 use crate::error::Error;
 
 /// The options that describe the endpoint rather than who we are, beside all that override one; they stay with the
@@ -32,20 +33,29 @@ pub(super) fn read_from(
         let group = if is_of_the_service(key) { service } else { &section };
         value(loaded, group, key)
     };
+    let variable = environment::variable;
     if own("auth_url").is_some() || own("auth_type").as_deref() == Some("none") {
-        return Ok(AuthSettings::from_keystoneauth(&format!("[{section}] in {place}"), own)?);
+        let filled = |key: &str| own(key).or_else(|| environment::credential(key, own, variable));
+        return Ok(AuthSettings::from_keystoneauth(&format!("[{section}] in {place}"), filled)?);
     }
     let legacy = |key: &str| own_or_legacy(loaded, key).or_else(|| own(key));
     if legacy("auth_url").is_some() {
-        return Ok(AuthSettings::from_keystoneauth(&format!("[keystone] in {place}"), legacy)?);
+        let filled = |key: &str| legacy(key).or_else(|| environment::credential(key, legacy, variable));
+        return Ok(AuthSettings::from_keystoneauth(&format!("[keystone] in {place}"), filled)?);
     }
-    let variable = |name: &str| std::env::var(name).ok();
+    if let Some(url) = variable("IDENTITY_URL") {
+        let filled = |key: &str| match key {
+            "auth_url" => Some(url.clone()),
+            _ => own(key).or_else(|| environment::credential(key, own, variable)),
+        };
+        return Ok(AuthSettings::from_keystoneauth(&format!("the environment and {place}"), filled)?);
+    }
     if variable("OS_CLOUD").is_some() || variable("OS_AUTH_URL").is_some() {
         return Ok(AuthSettings::from_env(variable)?);
     }
     Err(Error::Setting(format!(
         "no credentials: set auth_url, username, password, project_name and their domains in [{group}] of {place}, or \
-         OS_CLOUD, or OS_AUTH_URL and the variables that belong to it"
+         OS_CLOUD, or OS_AUTH_URL or IDENTITY_URL and the variables that belong to it"
     )))
 }
 

@@ -1,6 +1,7 @@
 //! Configuration files into what the parts need. The only place that reads them.
 
 mod credentials;
+mod environment;
 mod guest;
 mod network;
 mod shares;
@@ -39,6 +40,8 @@ pub(crate) struct Configuration {
 pub(crate) struct Logging {
     /// In detail.
     pub(crate) debug: bool,
+    /// What to leave out otherwise.
+    pub(crate) least: Level,
     /// One JSON object per line.
     pub(crate) json: bool,
     /// Into this file instead of standard error.
@@ -47,7 +50,20 @@ pub(crate) struct Logging {
     pub(crate) stderr: bool,
 }
 
-/// The loader of each plugin's configuration, with the files it reads; `None` where no file was named or found.
+/// How grave a message must be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// What happens.
+    #[default]
+    Info,
+    /// What may be wrong.
+    Warning,
+    /// What failed.
+    Error,
+}
+
+/// The loader of each plugin's configuration, with the files it reads; `None` where no file was named or found and the
+/// environment alone is not enough.
 pub(crate) fn loaders(sources: &ConfigSources) -> Vec<(Plugin, Option<Loader>, Vec<PathBuf>)> {
     let places = Places::from_env(|name| std::env::var(name).ok());
     let named = |files: &[PathBuf], dirs: &[PathBuf], project: &str, names: &[&str]| {
@@ -63,7 +79,7 @@ pub(crate) fn loaders(sources: &ConfigSources) -> Vec<(Plugin, Option<Loader>, V
         .into_iter()
         .map(|(plugin, schema, found)| {
             let files: Vec<PathBuf> = found.files.iter().chain(&found.dirs).cloned().collect();
-            let loader = (!files.is_empty()).then(|| {
+            let loader = (sources.from_environment || !files.is_empty()).then(|| {
                 Loader::new(&schema).found(found).env(std::env::vars().filter(|(k, _)| !k.is_empty()))
             });
             (plugin, loader, files)
@@ -109,10 +125,11 @@ pub(crate) fn read(
         }
         let logging = Logging::read(&loaded)?;
         configuration.logging.debug |= logging.debug;
+        configuration.logging.least = logging.least;
         configuration.logging.json |= logging.json;
         configuration.logging.stderr |= logging.stderr;
         configuration.logging.file = configuration.logging.file.or(logging.file);
-        let place = files.first().map(|f| f.display().to_string()).unwrap_or_default();
+        let place = files.first().map_or_else(|| "the environment".to_owned(), |f| f.display().to_string());
         match plugin {
             Plugin::Kuryr => {
                 configuration.unserved.extend(network::unserved(&loaded, &place)?);
@@ -167,8 +184,11 @@ impl Configuration {
 impl Logging {
     fn read(loaded: &Loaded) -> Result<Self, Error> {
         let directory = loaded.path("DEFAULT", "log_dir")?.map(PathBuf::from).unwrap_or_default();
+        let (verbose, least) = environment::log_level(environment::variable("LOG_LEVEL").as_deref())?;
+        let chosen = loaded.is_set("DEFAULT", "debug")?;
         Ok(Self {
-            debug: loaded.bool("DEFAULT", "debug")?,
+            debug: if chosen { loaded.bool("DEFAULT", "debug")? } else { verbose },
+            least,
             json: loaded.bool("DEFAULT", "use_json")?,
             stderr: loaded.bool("DEFAULT", "use_stderr")?,
             file: loaded.path("DEFAULT", "log_file")?.map(|file| directory.join(file)),

@@ -1,5 +1,7 @@
 //! `cargo xtask lab`.
 
+mod swarm;
+
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,12 @@ pub(crate) enum Lab {
         /// What to do.
         #[command(subcommand)]
         action: Action,
+    },
+    /// Several engines joined as a swarm on one wire, with the managed plugin; see `docs/lab.md`.
+    Swarm {
+        /// What to do.
+        #[command(subcommand)]
+        action: swarm::Swarm,
     },
     /// Guests with a kernel of their own, for containers inside instances; see `docs/lab.md`.
     Vm {
@@ -104,11 +112,15 @@ pub(crate) enum Action {
 
 impl Lab {
     pub(crate) fn run(self) -> Result<()> {
+        if let Self::Swarm { action } = self {
+            return action.run();
+        }
         debian::install(debian::LAB)?;
         Cargo::new("build").args(["--quiet", "--locked", "--package", "lab"]).run()?;
         match self {
             Self::Openstack { action } => action.run(),
             Self::Vm { action } => action.run(),
+            Self::Swarm { action } => action.run(),
         }
     }
 }

@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Gc(GcArguments),
     /// Look at volumes and do to them what Docker has no words for.
     Volume(VolumeArguments),
+    /// Make a network for all nodes of a Docker swarm, or remove it.
+    Swarm(SwarmArguments),
     /// Make the certificates for TLS between Docker and the plugins.
     Tls(TlsArguments),
     /// Write manual pages and completions of shells into a directory, for packages.
@@ -181,6 +183,61 @@ pub(crate) enum VolumeAction {
 fn key_value(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE")?;
     Ok((key.to_owned(), value.to_owned()))
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SwarmArguments {
+    /// The engine of a node, as `docker --host` takes it, such as `ssh://root@node1`; once for each node, a manager among
+    /// them. Without it only the engine of this host.
+    #[arg(long = "docker", value_name = "HOST", global = true)]
+    pub(crate) engines: Vec<String>,
+    #[command(subcommand)]
+    pub(crate) action: SwarmAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SwarmAction {
+    /// Describe the network on each node, then make it. What is there already is kept, so repeat it for new nodes.
+    Create(SwarmNetwork),
+    /// Remove the network, then its description on each node.
+    Rm {
+        /// The network's name.
+        name: String,
+    },
+}
+
+/// A swarm's network; all but the name and `attachable` is what each node is told.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct SwarmNetwork {
+    /// The network's name.
+    pub(crate) name: String,
+    /// Range of addresses; once for each family.
+    #[arg(long = "subnet", value_name = "CIDR", required = true)]
+    pub(crate) subnets: Vec<String>,
+    /// Gateway; once for each family.
+    #[arg(long = "gateway", value_name = "ADDRESS")]
+    pub(crate) gateways: Vec<String>,
+    /// Part of the subnet to take addresses from.
+    #[arg(long = "ip-range", value_name = "CIDR")]
+    pub(crate) ranges: Vec<String>,
+    /// With a subnet of IPv6.
+    #[arg(long)]
+    pub(crate) ipv6: bool,
+    /// Without a gateway in containers.
+    #[arg(long)]
+    pub(crate) internal: bool,
+    /// An option of the network driver, such as `neutron.net.uuid=ID`.
+    #[arg(short = 'o', long = "opt", value_name = "KEY=VALUE")]
+    pub(crate) options: Vec<String>,
+    /// An option of the address driver, such as `neutron.subnet.uuid=ID`.
+    #[arg(long = "ipam-opt", value_name = "KEY=VALUE")]
+    pub(crate) ipam_options: Vec<String>,
+    /// Let containers that are no service's tasks use it.
+    #[arg(long)]
+    pub(crate) attachable: bool,
+    /// The managed plugin with its tag, by which a swarm knows it.
+    #[arg(long, default_value = "kuryr:latest")]
+    pub(crate) driver: String,
 }
 
 #[derive(Debug, Args)]

@@ -103,6 +103,12 @@ pub(crate) enum Error {
         /// Where it is.
         here: String,
     },
+    /// Nodes of a swarm on which something could not be done.
+    #[error("{count} node{} failed, see above; the others are done, repeat the command", if *count == 1 { "" } else { "s" })]
+    Nodes {
+        /// How many.
+        count: usize,
+    },
     /// Nobody serves on this host.
     #[error("no `kuryr serve` answers on {}: {reason}; is it running, with this state_dir?", socket.display())]
     NotServing {

@@ -12,6 +12,7 @@ mod output;
 mod serve;
 mod settings;
 mod status;
+mod swarm;
 mod tls;
 mod volume;
 
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Command::Status(args) => status::run(&args),
         Command::Gc(args) => gc::run(&args),
         Command::Volume(args) => volume::run(&args),
+        Command::Swarm(args) => swarm::run(args),
         Command::Tls(args) => tls::run(&args),
         Command::Documents(args) => documents::run(&args),
         Command::Config(args) => config::run(&args),

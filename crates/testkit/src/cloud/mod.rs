@@ -36,6 +36,13 @@ impl Cloud {
         Self { netns, base: format!("http://127.0.0.1:{port}"), kind, tokens: Arc::default() }
     }
 
+    /// A development cloud that is not a world's: where it is as seen from that network namespace, such as
+    /// `http://10.0.0.1:5000`.
+    #[must_use]
+    pub fn at(netns: PathBuf, base: &str) -> Self {
+        Self { netns, base: base.to_owned(), kind: CloudKind::DevCloud, tokens: Arc::default() }
+    }
+
     /// Keystone's address.
     #[must_use]
     pub fn auth_url(&self) -> String {

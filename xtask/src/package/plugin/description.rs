@@ -16,7 +16,7 @@ pub(super) fn of(kind: Kind) -> Value {
     if kind.has_volumes() {
         types.push("docker.volumedriver/1.0");
     }
-    let mut description = json!({
+    json!({
         "description": match kind {
             Kind::Kuryr => "Networks and addresses on OpenStack Neutron",
             Kind::Fuxi => "Volumes on OpenStack Cinder and Manila",
@@ -39,11 +39,8 @@ pub(super) fn of(kind: Kind) -> Value {
         },
         "pidhost": kind.has_volumes(),
         "ipchost": kind.has_volumes(),
-    });
-    if kind.has_volumes() {
-        description["propagatedMount"] = "/fuxi/data".into();
-    }
-    description
+        "propagatedMount": if kind.has_volumes() { "/fuxi/data" } else { "" },
+    })
 }
 
 fn entrypoint(kind: Kind) -> Vec<&'static str> {

@@ -98,7 +98,10 @@ fn on_devcloud(engines: &[String], real: bool, filter: Option<&str>) -> Result<(
     let engines = if engines.is_empty() { &DEFAULT_ENGINES.map(str::to_owned) } else { engines };
     for word in engines {
         let (root, only) = match engine(word)? {
-            Engine::Machine => (String::new(), None),
+            Engine::Machine => {
+                debian::install(debian::SHARES)?;
+                (String::new(), None)
+            }
             // The demo always uses the machine's engine.
             Engine::Root(path) => (path.to_string_lossy().into_owned(), Some(SUITE)),
         };

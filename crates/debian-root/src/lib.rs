@@ -5,6 +5,6 @@ mod packages;
 mod program;
 mod root;
 
-pub use packages::{BOOTSTRAP, HOST, LAB, PACKAGING, Package, TESTS, install};
+pub use packages::{BOOTSTRAP, HOST, LAB, PACKAGING, Package, SHARES, TESTS, install};
 pub use program::{Program, require_root, say};
 pub use root::{home, package_cache, root, storage_root};

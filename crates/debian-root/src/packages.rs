@@ -34,6 +34,10 @@ pub const PACKAGING: &[Package] = &[
     ("ca-certificates", "/etc/ssl/certs/ca-certificates.crt"),
 ];
 
+/// What cases of the behaviour suite about shares need besides: a real storage.
+pub const SHARES: &[Package] =
+    &[("glusterfs-server", "/usr/sbin/glusterd"), ("glusterfs-client", "/usr/sbin/glusterfs")];
+
 /// What unpacking another release needs.
 pub const BOOTSTRAP: &[Package] = &[("debootstrap", "/usr/sbin/debootstrap")];
 

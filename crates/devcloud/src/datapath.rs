@@ -152,6 +152,10 @@ pub struct PermitView {
 pub trait ShareExport: Send + Sync + std::fmt::Debug {
     /// Whether it makes shares of this protocol.
     fn serves(&self, protocol: &str) -> bool;
+    /// Whether its shares let somebody in by rules of this type; `None`: as usual for the protocol.
+    fn takes(&self, _access_type: &str) -> Option<bool> {
+        None
+    }
     /// Makes the share, empty or with what a snapshot holds, and tells the paths it is mounted from, the best one first.
     /// Nobody may use it yet. An existing one is an error.
     async fn create(&self, share: &ShareView, snapshot: Option<&str>) -> Result<Vec<String>>;
@@ -165,4 +169,11 @@ pub trait ShareExport: Send + Sync + std::fmt::Debug {
     async fn snapshot(&self, share: &ShareView, snapshot: &str) -> Result<()>;
     /// Removes a snapshot; an absent one is removed.
     async fn delete_snapshot(&self, share: &ShareView, snapshot: &str) -> Result<()>;
+    /// Exports it from another address from now on, with new paths; what is mounted works on. An error where it cannot be.
+    async fn relocate(&self, share: &ShareView, _host: &str) -> Result<Vec<String>> {
+        Err(DataPathError(format!(
+            "share {} is really exported from where it is; it cannot be moved",
+            share.id
+        )))
+    }
 }

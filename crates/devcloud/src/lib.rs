@@ -37,6 +37,7 @@ mod clock;
 pub mod datapath;
 mod error;
 mod front;
+pub mod gluster_shares;
 mod keystone;
 mod listener;
 pub mod loop_volumes;

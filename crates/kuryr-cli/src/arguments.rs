@@ -315,6 +315,14 @@ pub(crate) struct DevcloudArguments {
     /// Only the API: no bridges, filters or loop devices on this machine.
     #[arg(long)]
     pub(crate) no_data_path: bool,
+    /// Shares of the protocol GLUSTERFS hold files: they are volumes of the `glusterd` that has its socket `glusterd.sock`
+    /// and its logs (`log`) in this directory. Goes with `--gluster-address`.
+    #[arg(long, value_name = "DIRECTORY", requires = "gluster_addresses", conflicts_with = "no_data_path")]
+    pub(crate) gluster: Option<PathBuf>,
+    /// Address of this machine, not of loopback, at which that `glusterd` answers; may be repeated, shares are made at the
+    /// first one.
+    #[arg(long = "gluster-address", id = "gluster_addresses", value_name = "IP", requires = "gluster")]
+    pub(crate) gluster_addresses: Vec<std::net::IpAddr>,
     /// Remove bridges and filters at the end; without it a restart on the same directory finds them.
     #[arg(long)]
     pub(crate) remove_bridges: bool,

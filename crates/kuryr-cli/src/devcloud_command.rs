@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use devcloud::bridges::Bridges;
+use devcloud::gluster_shares::{GlusterOptions, GlusterShares};
 use devcloud::loop_volumes::LoopVolumes;
 use devcloud::upstream::{UpstreamFront, UpstreamOptions};
 use devcloud::{DevCloud, Options};
@@ -54,6 +55,12 @@ async fn cloud(dir: &Path, args: &DevcloudArguments, stop: Stop) -> Result<(), E
         what: dir.to_owned(),
         source,
     })?;
+    // Bricks are named by absolute paths.
+    let dir = &dir.canonicalize().map_err(|source| Error::Io {
+        action: "resolve",
+        what: dir.to_owned(),
+        source,
+    })?;
     let mut options = Options::new(args.listen);
     options.state_file = Some(dir.join("state.json"));
     // Nothing to protect: whoever reaches the loopback interface is the operator here.
@@ -69,6 +76,16 @@ async fn cloud(dir: &Path, args: &DevcloudArguments, stop: Stop) -> Result<(), E
         options.network_path = Some(opened.clone());
         options.volume_path = Some(Arc::new(LoopVolumes::open(volume_dir(dir)).map_err(|e| failed(&e))?));
         bridges = Some(opened);
+        if let Some(home) = &args.gluster {
+            let gluster = GlusterOptions {
+                dir: dir.join("shares"),
+                socket: home.join("glusterd.sock"),
+                brick_logs: home.join("log/bricks"),
+                addresses: args.gluster_addresses.clone(),
+            };
+            let shares = GlusterShares::open(gluster).await.map_err(|e| failed(&e))?;
+            options.share_export = Some(Arc::new(shares));
+        }
     }
     let running = DevCloud::start(options).await.map_err(|e| failed(&e))?;
     output::line(format_args!("OS_AUTH_URL={}", running.auth_url));

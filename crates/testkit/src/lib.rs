@@ -4,6 +4,7 @@
 mod certificates;
 mod clean;
 mod cloud;
+mod gluster;
 mod kind;
 mod leftovers;
 mod machine;
@@ -18,6 +19,7 @@ mod world;
 pub use certificates::Certificates;
 pub use clean::Inventory;
 pub use cloud::{Call, Cloud, Fault};
+pub use gluster::{HOST as SHARE_HOST, STORAGE};
 pub use kind::{CloudKind, Skipped};
 pub use machine::{Machine, MachineOptions, NIC, Neighbour};
 pub use netns::in_netns;

@@ -18,10 +18,11 @@ struct Where {
 
 /// `POST /admin/shares/{id}/move`: the share is exported from elsewhere from now on.
 pub(crate) async fn relocate(State(control): Shared, Path(id): Path<String>, body: Bytes) -> Response {
-    let moved = parse::<Where>(&body)
-        .and_then(|to| Ok((to, control.services()?)))
-        .map(|(to, services)| services.manila.move_share(&id, &to.host));
-    finished(moved)
+    let asked = parse::<Where>(&body).and_then(|to| Ok((to, control.services()?)));
+    finished(match asked {
+        Ok((to, services)) => Ok(services.manila.move_share(&id, &to.host).await),
+        Err(answer) => Err(answer),
+    })
 }
 
 /// `POST /admin/shares/{id}/resync`: rules in force are being applied again for a while.

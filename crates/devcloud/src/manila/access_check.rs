@@ -67,15 +67,19 @@ pub(super) fn same(one_type: &str, one: &str, other_type: &str, other: &str) -> 
         && (one == other || (one_type == "ip" && network(one).is_some() && network(one) == network(other)))
 }
 
-/// What the storage thinks of a rule: the detail of the message about its refusal.
-pub(super) fn refusal(protocol: &str, access_type: &str, access_to: &str) -> Option<&'static str> {
-    let takes = match protocol {
+/// Whether shares of the protocol usually let somebody in by rules of the type.
+pub(super) fn takes(protocol: &str, access_type: &str) -> bool {
+    match protocol {
         "NFS" => access_type == "ip",
         "CIFS" => access_type == "user" || access_type == "ip",
         "GLUSTERFS" => access_type == "cert",
         "CEPHFS" => access_type == "cephx",
         _ => false,
-    };
+    }
+}
+
+/// What the storage thinks of a rule, of a type that it `takes` or not: the detail of the message about its refusal.
+pub(super) fn refusal(takes: bool, access_type: &str, access_to: &str) -> Option<&'static str> {
     if !takes {
         return Some(super::messages::UNSUPPORTED_CLIENT);
     }

@@ -73,14 +73,14 @@ pub(super) async fn show(Shared(manila): Shared<Arc<Manila>>, call: Call) -> Ans
 
 impl Manila {
     /// Lets a share be exported from another address from now on, with new locations. An error if there is no such share
-    /// or something on this machine really exports it.
-    pub(crate) fn move_share(&self, id: &str, host: &str) -> Result<(), String> {
+    /// or who really exports it cannot.
+    pub(crate) async fn move_share(&self, id: &str, host: &str) -> Result<(), String> {
+        let absent = || format!("there is no share {id}");
+        let _turn = self.back_end.lock().await;
+        let share = self.read(|state| state.shares.get(id).cloned()).ok_or_else(absent)?;
+        let exports = self.exports_at(&share, host).await.map_err(|error| error.to_string())?;
         self.write(|state| {
-            let share = state.shares.get_mut(id).ok_or_else(|| format!("there is no share {id}"))?;
-            if self.really_exports(&share.protocol) {
-                return Err(format!("share {id} is really exported from where it is; it cannot be moved"));
-            }
-            share.exports = modelled(&share.protocol, id, &[host.to_owned()]);
+            state.shares.get_mut(id).ok_or_else(absent)?.exports = exports;
             Ok(())
         })
     }

@@ -41,7 +41,8 @@ impl Manila {
             // Denied meanwhile: its removal is under way.
             let rule = state.share_rules.get(id).filter(|rule| rule.state == RuleState::Applying)?;
             let share = state.shares.get(&rule.share_id)?;
-            let refusal = access_check::refusal(&share.protocol, &rule.access_type, &rule.access_to);
+            let takes = self.takes(&share.protocol, &rule.access_type);
+            let refusal = access_check::refusal(takes, &rule.access_type, &rule.access_to);
             Some((share.id.clone(), refusal))
         }) else {
             return;

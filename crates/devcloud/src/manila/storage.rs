@@ -1,8 +1,7 @@
 //! The back end: whoever exports shares on this machine, or nobody.
 
-use super::Manila;
-use super::exports;
 use super::model::{Export, RuleState, Share, Snapshot};
+use super::{Manila, access_check, exports};
 use crate::datapath::{DataPathError, PermitView, Result, ShareExport, ShareView};
 
 fn view(share: &Share) -> ShareView {
@@ -25,9 +24,18 @@ impl Manila {
         self.export.as_deref().filter(|export| export.serves(protocol))
     }
 
-    /// Whether shares of this protocol can be mounted.
-    pub(super) fn really_exports(&self, protocol: &str) -> bool {
-        self.exporter(protocol).is_some()
+    /// Whether shares of this protocol let somebody in by rules of this type.
+    pub(super) fn takes(&self, protocol: &str, access_type: &str) -> bool {
+        let own = self.exporter(protocol).and_then(|export| export.takes(access_type));
+        own.unwrap_or_else(|| access_check::takes(protocol, access_type))
+    }
+
+    /// The paths of a share once it is exported from another address.
+    pub(super) async fn exports_at(&self, share: &Share, host: &str) -> Result<Vec<Export>> {
+        match self.exporter(&share.protocol) {
+            Some(export) => Ok(exports::real(export.relocate(&view(share), host).await?)),
+            None => Ok(exports::modelled(&share.protocol, &share.id, &[host.to_owned()])),
+        }
     }
 
     pub(super) async fn make(&self, share: &Share) -> Result<Vec<Export>> {

@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 use private_host::{Docker, DockerOptions, HostProcess, Place, Root};
 use serde_json::{Value, json};
 
+use crate::gluster::Gluster;
 use crate::neighbours::Neighbour;
 use crate::{Cloud, CloudKind, Machine};
 use ground::Ground;
@@ -48,6 +49,10 @@ pub struct World {
     found: BTreeSet<String>,
     pub(crate) neighbours: Mutex<Vec<Neighbour>>,
     pub(crate) machine: Option<Machine>,
+    /// The storage of shares, once a case has needed it.
+    pub(crate) gluster: Option<Gluster>,
+    /// Whether the plugin serves shares.
+    pub(crate) shares: bool,
     kuryr: String,
     ground: Ground,
 }
@@ -73,6 +78,8 @@ impl World {
             found: BTreeSet::new(),
             neighbours: Mutex::default(),
             machine: None,
+            gluster: None,
+            shares: false,
             kuryr,
             ground,
         };

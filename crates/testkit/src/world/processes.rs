@@ -32,11 +32,12 @@ impl World {
             self.dir().join("kuryr.conf"),
             format!("[DEFAULT]\nstate_dir = {state}\ndebug = True\n{binding}[neutron]\n{auth}"),
         )?;
+        let (providers, my_ip, manila) = self.share_settings();
         fs::write(
             self.dir().join("fuxi.conf"),
             format!(
-                "[DEFAULT]\nstate_dir = {state}\nvolume_providers = cinder\nmy_ip = 127.0.0.1\nvolume_dir = {}\n\
-                 [cinder]\nvolume_connector = osbrick\nfstype = ext4\ndetach_delay = 0\n{auth}",
+                "[DEFAULT]\nstate_dir = {state}\nvolume_providers = {providers}\nmy_ip = {my_ip}\nvolume_dir = {}\n\
+                 {manila}[cinder]\nvolume_connector = osbrick\nfstype = ext4\ndetach_delay = 0\n{auth}",
                 self.volume_dir().display()
             ),
         )?;
@@ -55,6 +56,7 @@ impl World {
             CloudKind::DevCloud => {
                 let dir = self.dir().join("cloud").to_string_lossy().into_owned();
                 args.extend(["--dir".to_owned(), dir]);
+                args.extend(self.gluster_arguments());
             }
             CloudKind::OpenStack => {
                 let own = [("identity", lab::openstack::KEYSTONE), ("networking", lab::openstack::NEUTRON)];

@@ -10,6 +10,8 @@ const ON_DEVCLOUD: &str = include_str!("skips/devcloud.txt");
 const ON_OPENSTACK: &str = include_str!("skips/openstack.txt");
 /// Names of cases that say the same on every cloud and with every engine: one of each is enough.
 const ONCE: &str = include_str!("skips/once.txt");
+/// Names of cases that need programs which only the machine itself has, not the unpacked roots of other engines.
+const ON_MACHINE: &str = include_str!("skips/machine.txt");
 
 fn listed(list: &str, name: &str) -> bool {
     list.lines().any(|line| line.split('#').next().unwrap_or_default().trim() == name)
@@ -23,6 +25,11 @@ pub(crate) fn once(world: &World) -> Result<()> {
 /// Whether real services leave the case to the development cloud, for each engine.
 pub(crate) fn left_to_devcloud(name: &str) -> bool {
     listed(ON_OPENSTACK, name)
+}
+
+/// Whether the case runs with the machine's engine only.
+pub(crate) fn needs_the_machine(name: &str) -> bool {
+    listed(ON_MACHINE, name)
 }
 
 /// Fails unless the list says what the case did.

@@ -56,6 +56,7 @@ pub fn mount(base: &Path, name: &str, what: &ShareMount) -> Result<PathBuf> {
     if shown_at(&path)?.is_some() {
         verify(&path, &what.export, what.subdir.as_deref())?;
         answers(&path)?;
+        verify(&path, &what.export, what.subdir.as_deref())?;
         return Ok(path);
     }
     let path = create_mountpoint(base, name)?;
@@ -80,7 +81,9 @@ fn mount_new(path: &Path, what: &ShareMount) -> Result<()> {
         bounded(path, ANSWER, move || root::show_only(&at, &subdir, make))?;
         verify(path, &what.export, what.subdir.as_deref())?;
     }
-    answers(path)
+    answers(path)?;
+    // Gluster's daemon mounts before it is let in, and unmounts when it is not: then the directory below has answered.
+    verify(path, &what.export, what.subdir.as_deref())
 }
 
 /// What a mount that failed may have left, such as one whose program was killed just too late.

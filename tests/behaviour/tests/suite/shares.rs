@@ -115,10 +115,10 @@ fn storage_lets_in(world: &World, id: &str) -> Result<bool> {
     let args = ["--no-daemon", &server, &volume, &dir];
     let mut client = world.host().spawn("glusterfs", &args, &log)?;
     let mut serves = false;
-    // A refused client ends by itself.
+    let shown = || world.inside_host("findmnt", &["--types", "fuse.glusterfs", &dir]).is_ok();
+    // A refused client mounts first, and then unmounts and ends by itself: what is looked at must be mounted all the while.
     wait_until("the storage lets in or refuses", || {
-        let shown = world.inside_host("findmnt", &["--types", "fuse.glusterfs", &dir]).is_ok();
-        serves = shown && world.inside_host("timeout", &["5", "ls", &dir]).is_ok();
+        serves = shown() && world.inside_host("timeout", &["5", "ls", &dir]).is_ok() && shown();
         serves || !client.is_running()
     })?;
     if serves {

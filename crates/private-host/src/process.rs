@@ -49,6 +49,17 @@ impl HostProcess {
         if let Some(pid) = self.pid {
             let _ = kill_process(pid, signal);
         }
+        if signal == Signal::CONT {
+            self.wake_entry();
+        }
+    }
+
+    /// `nsenter` stops itself when its child is stopped, and as long as it is, it does not see that its child goes on or
+    /// has ended.
+    fn wake_entry(&self) {
+        if let Some(entry) = i32::try_from(self.entry.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process(entry, Signal::CONT);
+        }
     }
 
     /// Ends it at once, as a crash would, and waits until it is gone.
@@ -92,7 +103,10 @@ impl Drop for HostProcess {
             if self.pid.is_none() {
                 let _ = self.entry.kill();
             }
-            let _ = self.entry.wait();
+            while self.is_running() {
+                self.wake_entry();
+                std::thread::sleep(Duration::from_millis(2));
+            }
         }
     }
 }

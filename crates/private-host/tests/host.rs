@@ -1,9 +1,11 @@
 //! A private host with a real engine. Its own `main`, because the host's first process is this executable again.
 
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use private_host::{Docker, DockerOptions, Place, PrivateHost, Root, Settings};
+use rustix::process::Signal;
 
 type Outcome = Result<(), Failed>;
 
@@ -12,6 +14,7 @@ fn main() -> ExitCode {
     let tests = vec![
         Trial::test("a_host_has_no_way_out", a_host_has_no_way_out),
         Trial::test("nothing_survives_the_host", nothing_survives_the_host),
+        Trial::test("what_stood_still_goes_on_and_ends", what_stood_still_goes_on_and_ends),
         Trial::test("another_process_joins_a_running_host", another_process_joins_a_running_host),
         Trial::test("changes_kept_in_layers_are_seen_again", changes_kept_in_layers_are_seen_again),
         Trial::test("a_container_runs_in_a_private_engine", a_container_runs_in_a_private_engine),
@@ -49,6 +52,37 @@ fn nothing_survives_the_host() -> Outcome {
     host.stop();
     assert!(sleeper.wait(std::time::Duration::from_secs(5)).is_some());
     assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
+    Ok(())
+}
+
+fn what_stood_still_goes_on_and_ends() -> Outcome {
+    let (dir, host) = host()?;
+    let patience = Duration::from_secs(5);
+    for wakes in [true, false] {
+        let sleeper = host.spawn("sleep", &["1000"], &dir.path().join("log"))?;
+        let pid = sleeper.pid().ok_or("no pid")?;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        let entry =
+            stat.rsplit(')').next().and_then(|s| s.split_whitespace().nth(1)).ok_or("no parent")?.to_owned();
+        sleeper.signal(Signal::STOP);
+        let end = Instant::now() + patience;
+        // The one that entered the host for it stands still, too.
+        while !std::fs::read_to_string(format!("/proc/{entry}/stat"))?.contains(") T ") {
+            assert!(Instant::now() < end, "the entry goes on");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let (done, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            if wakes {
+                sleeper.signal(Signal::CONT);
+                let _ = done.send(sleeper.stop(patience).is_some());
+            } else {
+                sleeper.kill();
+                let _ = done.send(true);
+            }
+        });
+        assert_eq!(ended.recv_timeout(2 * patience), Ok(true), "woken first: {wakes}");
+    }
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use private_host::HostProcess;
+use rustix::process::Signal;
 
 use super::{CLOUD_PORT, wait_until};
 use crate::{CloudKind, World};
@@ -172,6 +173,13 @@ impl World {
     #[must_use]
     pub fn plugin_pid(&self) -> Option<u32> {
         self.plugin.as_ref().and_then(HostProcess::pid)
+    }
+
+    /// Has the plugin stand still, or go on.
+    pub fn freeze_plugin(&self, frozen: bool) {
+        if let Some(plugin) = &self.plugin {
+            plugin.signal(if frozen { Signal::STOP } else { Signal::CONT });
+        }
     }
 
     /// What the plugin logged.

@@ -7,7 +7,6 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use testkit::{World, wait_until};
 
@@ -168,11 +167,9 @@ fn docker_gives_up(world: &mut World) -> Result<()> {
     let started = Instant::now();
     let first = begin(world, &RUN)?;
     wait_until("the filesystem is being made", || mkfs.runs() == 1)?;
-    let plugin = world.plugin_pid().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
-    let plugin = plugin.context("no plugin")?;
-    kill_process(plugin, Signal::STOP)?;
+    world.freeze_plugin(true);
     let error = fails(first);
-    kill_process(plugin, Signal::CONT)?;
+    world.freeze_plugin(false);
     let (error, waited) = (error?, started.elapsed());
     ensure!(error.contains("deadline exceeded"), "{error}");
     ensure!(waited >= DOCKER_WAITS && waited < DOCKER_WAITS + Duration::from_secs(30), "{waited:?}");

@@ -12,7 +12,7 @@ use testkit::{World, wait_until};
 
 use crate::Case;
 use crate::networks::text;
-use crate::volumes::{create, inside_host, sh, volume_named, wait_for_status};
+use crate::volumes::{RUN, create, inside_host, sh, volume_named, wait_for_status};
 
 pub(crate) const CASES: &[Case] = &[
     ("a_reservation_that_died_with_our_own_claim_is_ended_and_the_volume_mounted", dead_claim),
@@ -100,21 +100,6 @@ impl HeldMkfs {
     }
 }
 
-const RUN: [&str; 13] = [
-    "run",
-    "--detach",
-    "--name",
-    "one",
-    "--stop-timeout",
-    "0",
-    "--network",
-    "none",
-    "-v",
-    "my_vol:/data",
-    "busybox",
-    "sleep",
-    "1000",
-];
 const CAT: [&str; 9] =
     ["run", "--rm", "--network", "none", "-v", "my_vol:/data", "busybox", "cat", "/data/file"];
 

@@ -37,6 +37,23 @@ pub(crate) const CASES: &[Case] = &[
     ("a_volume_of_openstacks_fuxi_keeps_its_data_and_is_not_deleted", predecessor),
 ];
 
+/// A container that stays, `one`, with the volume `my_vol`.
+pub(crate) const RUN: [&str; 13] = [
+    "run",
+    "--detach",
+    "--name",
+    "one",
+    "--stop-timeout",
+    "0",
+    "--network",
+    "none",
+    "-v",
+    "my_vol:/data",
+    "busybox",
+    "sleep",
+    "1000",
+];
+
 pub(crate) fn create(world: &World, name: &str, options: &[&str]) -> Result<String> {
     let mut args = vec!["volume", "create", "--driver", "fuxi"];
     for option in options {

@@ -8,7 +8,7 @@ use crate::Case;
 use crate::crashes::at_every_call;
 use crate::networks::text;
 use crate::volumes::{
-    backing_file, create, delete_volume, inside_host, make_volume, sh, volume_named, wait_for_status,
+    RUN, backing_file, create, delete_volume, inside_host, make_volume, sh, volume_named, wait_for_status,
 };
 
 pub(crate) const CASES: &[Case] = &[
@@ -216,26 +216,10 @@ fn contradicted(world: &mut World) -> Result<()> {
     })
 }
 
-const MOUNT: [&str; 13] = [
-    "run",
-    "--detach",
-    "--name",
-    "one",
-    "--stop-timeout",
-    "0",
-    "--network",
-    "none",
-    "-v",
-    "my_vol:/data",
-    "busybox",
-    "sleep",
-    "1000",
-];
-
 fn crash_mount(world: &mut World) -> Result<()> {
     in_server(world, |world| {
         create(world, "my_vol", &["size=1"])?;
-        at_every_call(world, NOVA, &MOUNT, |w| {
+        at_every_call(world, NOVA, &RUN, |w| {
             ensure!(server_of(w, "my_vol")? == SERVER && disks(w, SERVER)? == 1);
             // Whatever was written before must still be there: a crash never formats again.
             w.docker(&["exec", "one", "sh", "-c", "echo x >> /data/rounds; sync"])?;
@@ -250,7 +234,7 @@ fn crash_mount(world: &mut World) -> Result<()> {
 fn crash_unmount(world: &mut World) -> Result<()> {
     in_server(world, |world| {
         create(world, "my_vol", &["size=1"])?;
-        world.docker(&MOUNT)?;
+        world.docker(&RUN)?;
         world.docker(&["exec", "one", "sh", "-c", "echo kept > /data/file; sync"])?;
         at_every_call(world, NOVA, &["stop", "--time", "0", "one"], |w| {
             w.docker(&["start", "one"])?;
